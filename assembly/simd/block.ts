@@ -1,0 +1,26 @@
+// A few kilobytes of working memory that belong to the instance, between the kernels' constants and the host's heap:
+//
+//   __heap_base ─► align 64 ─► [ LANES: 4 rows × 8 floats ][ DECODED: 512 × 8 floats ] ─► heapBase()
+//
+// LANES takes the tile at a ragged right edge (n % 8), of which only the valid lanes are copied out.
+// DECODED takes a stretch of one f16 panel widened to f32, so that the decoding is paid once for all rows.
+// Kernels never call each other while they hold either.
+
+const LANES_BYTES: usize = 4 * 8 * 4;
+export const DECODED_STEPS: i32 = 512;
+const DECODED_BYTES: usize = 512 * 8 * 4;
+
+// @ts-ignore: decorator
+@inline export function lanes(): usize {
+  return (__heap_base + 63) & ~63;
+}
+
+// @ts-ignore: decorator
+@inline export function decoded(): usize {
+  return lanes() + LANES_BYTES;
+}
+
+/** The first byte that the host may hand out. */
+export function heapBase(): usize {
+  return decoded() + DECODED_BYTES;
+}
