@@ -22,6 +22,9 @@ from safetensors.torch import load_file
 
 import adapters
 import cases
+import combine
+import defaults
+import layers
 import models
 
 HERE = Path(__file__).parent
@@ -39,7 +42,11 @@ def write_model(name, root):
     cases.write(folder)
 
 
-PARTS = {name: write_model for name in models.MODELS}
+PARTS = {name: write_model for name in models.MODELS} | {
+    "layers": lambda name, root: layers.write(root / "layers"),
+    "combine": lambda name, root: combine.write(root / "combine"),
+    "defaults": lambda name, root: defaults.write(root),
+}
 
 
 def difference(made, committed):
