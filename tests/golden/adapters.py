@@ -22,6 +22,12 @@ from draw import of_std, uniform
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 MLP = ["gate_proj", "up_proj", "down_proj"]
 LINEAR = ATTENTION + MLP
+# The pattern that Unsloth writes into its adapters of text models.
+UNSLOTH = (
+    r"(?:.*?(?:language|text).*?(?:self_attn|attention|attn|mlp|feed_forward|ffn|dense).*?"
+    r"(?:k_proj|v_proj|q_proj|out_proj|fc1|fc2|o_proj|gate_proj|up_proj|down_proj|correct|in_proj).*?)"
+    r"|(?:\bmodel\.layers\.[\d]{1,}\.(?:self_attn|attention|attn|mlp|feed_forward|ffn|dense)\.(?:(?:q_proj|k_proj|down_proj)))"
+)
 QV = dict(target_modules=["q_proj", "v_proj"], r=4, lora_alpha=8)
 
 ADAPTERS = {
@@ -37,13 +43,15 @@ ADAPTERS = {
         ),
         # The file may be unsorted: then layer 0's q_proj takes 3.
         "patterns_unsorted": dict(
-            target_modules=["q_proj"], r=4, lora_alpha=6, rank_pattern={"q_proj": 3, "layers.0.self_attn.q_proj": 2},
+            target_modules=["q_proj"], r=4, lora_alpha=6, alpha_pattern={r"^model\.layers\.1\..*": 9},
+            rank_pattern={"q_proj": 3, "layers.0.self_attn.q_proj": 2},
             EDIT=dict(rank_pattern={"q_proj": 3, "layers.0.self_attn.q_proj": 2}),
         ),
         "patterns_rslora": dict(
             target_modules=MLP, r=4, lora_alpha=3, use_rslora=True, rank_pattern={"up_proj": 2}, alpha_pattern={r"layers\.[01]\..*": 1.5}
         ),
         "regex": dict(target_modules=r"model\.layers\.(0|2)\.(self_attn\.(q|o)_proj|mlp\.up_proj)", r=2, lora_alpha=4),
+        "regex_of_unsloth": dict(target_modules=UNSLOTH, r=2, lora_alpha=3),
         "exact": dict(target_modules=["model.layers.1.self_attn.o_proj", "model.layers.0.mlp.gate_proj"], r=2, lora_alpha=6),
         "partial_path": dict(target_modules=["self_attn.q_proj", "1.mlp.down_proj"], r=2, lora_alpha=6),
         "all_linear": dict(target_modules="all-linear", r=2, lora_alpha=3, EDIT=dict(target_modules="all-linear")),
@@ -61,6 +69,10 @@ ADAPTERS = {
         ),
         "lora_bias": dict(target_modules=["o_proj", "up_proj"], r=3, lora_alpha=4, lora_bias=True),
         "dora": dict(target_modules=["q_proj", "down_proj"], r=4, lora_alpha=6, use_dora=True),
+        "dora_weight_key": dict(
+            target_modules=["q_proj", "down_proj"], r=4, lora_alpha=6, use_dora=True, TENSORS="dora",
+            KEYS=lambda key: key + ".weight" if key.endswith("magnitude_vector") else key,
+        ),
         "dora_rslora": dict(target_modules=LINEAR, r=2, lora_alpha=2, use_dora=True, use_rslora=True),
         "dora_embed": dict(target_modules=["embed_tokens", "v_proj"], r=3, lora_alpha=4, use_dora=True),
         "dora_head": dict(target_modules=["lm_head"], r=3, lora_alpha=4, use_dora=True),
@@ -69,6 +81,8 @@ ADAPTERS = {
         "embed_head_qv": dict(target_modules=["embed_tokens", "lm_head", "q_proj", "v_proj"], r=2, lora_alpha=3),
         "save_head": dict(QV, modules_to_save=["lm_head"]),
         "save_norms": dict(QV, modules_to_save=["model.norm", "input_layernorm"]),
+        # modules_to_save match any path that ends so, without a dot: all seven norms.
+        "save_every_norm": dict(QV, modules_to_save=["norm"]),
         "save_embed": dict(QV, modules_to_save=["embed_tokens"]),
         "save_linear": dict(target_modules=LINEAR, r=2, lora_alpha=3, modules_to_save=["0.mlp.up_proj"]),
         "tokens": dict(QV, trainable_token_indices=[3, 17, 40]),
@@ -117,6 +131,10 @@ ADAPTERS = {
         "all": dict(target_modules=LINEAR, r=3, lora_alpha=4.5),
         "by_architecture": dict(r=2, lora_alpha=4, EDIT=dict(target_modules=None)),
         "bias_lora_only": dict(target_modules=["q_proj", "o_proj"], r=2, lora_alpha=3, bias="lora_only"),
+        "bias_plain_key": dict(
+            target_modules=["q_proj", "o_proj"], r=2, lora_alpha=3, bias="lora_only", TENSORS="bias_lora_only",
+            KEYS=lambda key: key.replace(".base_layer.bias", ".bias"),
+        ),
         "bias_all": dict(target_modules=["k_proj"], r=2, lora_alpha=3, bias="all"),
         "lora_bias": dict(target_modules=ATTENTION, r=2, lora_alpha=3, lora_bias=True),
         "dora": dict(target_modules=["k_proj", "v_proj"], r=2, lora_alpha=3, use_dora=True),
@@ -144,6 +162,9 @@ ADAPTERS = {
         "by_architecture": dict(r=2, lora_alpha=4, fan_in_fan_out=True, EDIT=dict(target_modules=None)),
         # PEFT sets fan_in_fan_out by itself when the layer is a Conv1D
         "flag_forgotten": dict(target_modules=["c_fc"], r=2, lora_alpha=4, EDIT=dict(fan_in_fan_out=False)),
+        "layer_0": dict(
+            target_modules=["c_attn", "c_proj"], r=2, lora_alpha=4, fan_in_fan_out=True, layers_to_transform=0, layers_pattern="h"
+        ),
         "mlp_c_proj": dict(target_modules=["mlp.c_proj"], r=2, lora_alpha=4, fan_in_fan_out=True),
         "dora": dict(target_modules=["c_attn", "c_fc"], r=3, lora_alpha=4, fan_in_fan_out=True, use_dora=True),
         "lora_bias": dict(target_modules=["c_attn"], r=3, lora_alpha=4, fan_in_fan_out=True, lora_bias=True),
@@ -154,7 +175,7 @@ ADAPTERS = {
         "head": dict(target_modules=["lm_head"], r=2, lora_alpha=4),
         "save_norm": dict(target_modules=["c_attn"], r=2, lora_alpha=3, fan_in_fan_out=True, modules_to_save=["ln_f", "ln_1"]),
         "tokens": dict(
-            target_modules=["c_attn"], r=2, lora_alpha=3, fan_in_fan_out=True, trainable_token_indices={"wte": [3, 17, 40]}
+            target_modules=["c_attn"], r=2, lora_alpha=3, fan_in_fan_out=True, trainable_token_indices=[3, 17, 40]
         ),
     },
 }
@@ -168,6 +189,8 @@ SINKS = {
     "conv1d_linear": dict(target_modules=["conv1d", "linear"], r=2, lora_alpha=3),
     "everything": dict(target_modules=["embedding", "conv1d", "linear"], r=3, lora_alpha=5),
     "regex": dict(target_modules=r"conv\d?d|lin.*", r=2, lora_alpha=3),
+    # No PreTrainedModel, so no head is spared; conv1d and embedding are not linear.
+    "all_linear": dict(target_modules="all-linear", r=2, lora_alpha=3, EDIT=dict(target_modules="all-linear")),
     # One tensors file under three configurations: each applies its own share of it.
     "only_embedding": dict(target_modules=["embedding"], r=3, lora_alpha=5, TENSORS="everything"),
     "only_conv1d": dict(target_modules=["conv1d"], r=3, lora_alpha=5, TENSORS="everything"),

@@ -39,8 +39,8 @@ BLENDS = {
     "kitchen_sink_even": [dict(everything=0.5, conv1d=-0.7)],
 }
 
-# PEFT loads no key of these (the prefix is another than its own); the tensors are those of the adapter named here.
-SAME_AS = {"no_prefix": "qv", "orig_mod": "qv"}
+# PEFT takes no key of these (they are spelled in another way than its own); their tensors are those of the adapter named.
+SAME_AS = {"no_prefix": "qv", "orig_mod": "qv", "bias_plain_key": "bias_lora_only"}
 
 # The aLoRA looks for [11, 12], which the ordinary tokens do not hold.
 ALORA_TOKENS = {
