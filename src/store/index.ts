@@ -1,0 +1,3 @@
+/** Where bytes come from. */
+export { type FileOrigin, type FolderOrigin, openFile, openFolder } from './open.js';
+export type { ByteSource, Folder, FolderFiles, OpenOptions } from './source.js';
