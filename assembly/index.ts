@@ -4,12 +4,21 @@
 // memory
 export { heapBase } from './simd/block';
 
+// linear
+export { matmul } from './linear/matmul';
+
 // norm
+export { layerNorm, rmsNorm, softmax } from './norm/norm';
 
 // activation
+export { accumulate, activate, add, fill, gate, multiply, scale } from './activation/activation';
 
 // attention
+export { attention } from './attention/attention';
+export { kvStore } from './attention/kv';
+export { angles, inverseFrequencies, rope } from './attention/rope';
 
 // sample
+export { argmax } from './sample/argmax';
 
 // combine

@@ -1,0 +1,161 @@
+import { Bench, type Check, equal } from './harness.js';
+
+interface Shape {
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  /** Positions in the cache; the last `rows` of them are queries. */
+  length: number;
+  rows: number;
+  window: number;
+}
+
+const shapes: Shape[] = [
+  { heads: 1, kvHeads: 1, headDim: 4, length: 1, rows: 1, window: 0 },
+  { heads: 2, kvHeads: 1, headDim: 8, length: 33, rows: 33, window: 0 },
+  { heads: 3, kvHeads: 3, headDim: 12, length: 70, rows: 7, window: 0 },
+  { heads: 6, kvHeads: 2, headDim: 20, length: 65, rows: 65, window: 0 },
+  { heads: 9, kvHeads: 3, headDim: 64, length: 100, rows: 1, window: 0 },
+  { heads: 9, kvHeads: 3, headDim: 64, length: 101, rows: 40, window: 0 },
+  { heads: 8, kvHeads: 2, headDim: 16, length: 96, rows: 33, window: 0 },
+  { heads: 5, kvHeads: 1, headDim: 80, length: 50, rows: 9, window: 0 },
+  { heads: 40, kvHeads: 1, headDim: 6, length: 40, rows: 3, window: 0 },
+  { heads: 4, kvHeads: 4, headDim: 128, length: 64, rows: 2, window: 0 },
+  { heads: 4, kvHeads: 1, headDim: 256, length: 40, rows: 5, window: 0 },
+  { heads: 3, kvHeads: 1, headDim: 16, length: 150, rows: 150, window: 33 },
+  { heads: 2, kvHeads: 2, headDim: 16, length: 150, rows: 150, window: 5 },
+  { heads: 2, kvHeads: 2, headDim: 16, length: 130, rows: 70, window: 1 },
+  { heads: 2, kvHeads: 1, headDim: 24, length: 130, rows: 1, window: 64 },
+];
+
+/** Floats of scratch, as attention.ts gives them. */
+const scratchFloats = (s: Shape): number => Math.max(32, s.heads / s.kvHeads) * (Math.ceil(s.headDim / 8) * 8 + 34);
+
+interface Prepared {
+  q: number;
+  table: number;
+  scratch: number;
+  y: number;
+  ldq: number;
+  ldy: number;
+}
+
+/** Caches keys and values of `length` positions in blocks that lie in no order; unstored parts keep the poison. */
+function prepare(bench: Bench, s: Shape, magnitude = 1): Prepared {
+  const width = s.kvHeads * s.headDim;
+  const ldkv = 2 * width + 3;
+  const kv = bench.f32(s.length * ldkv);
+  const blocks = Array.from({ length: Math.ceil(s.length / 32) }, () => bench.bytes(64 * width * 4));
+  const table = bench.u32(blocks.reverse());
+  const ldq = s.heads * s.headDim + 5, ldy = s.heads * s.headDim + 1;
+  const q = bench.f32(Array.from({ length: s.rows * ldq }, () => (2 * bench.random() - 1) * magnitude));
+  const scratch = bench.bytes(4 * scratchFloats(s));
+  const y = bench.bytes(4 * s.rows * ldy);
+  bench.call('kvStore', table, kv, ldkv, kv + 4 * width, ldkv, 0, s.length, s.kvHeads, s.headDim);
+  for (const [i, block] of blocks.entries()) bench.same(`block ${i}`, block, 64 * width, 'u32');
+  return { q, table, scratch, y, ldq, ldy };
+}
+
+function attend(kernel: (...args: number[]) => unknown, s: Shape, p: Prepared, row: number, rows: number, from = 0, to = s.kvHeads): void {
+  kernel(p.y + 4 * row * p.ldy, p.ldy, p.q + 4 * row * p.ldq, p.ldq, p.table, s.length - s.rows + row, rows, s.heads, s.kvHeads, s.headDim,
+    Math.fround(s.headDim ** -0.5), s.window, p.scratch, from, to);
+}
+
+const title = (s: Shape): string => `${s.rows} of ${s.length} positions, ${s.heads}/${s.kvHeads} heads of ${s.headDim}${s.window ? `, window ${s.window}` : ''}`;
+
+export const attentionChecks: Check[] = [
+  ...shapes.map((s) => ({
+    name: `attention: ${title(s)}`,
+    run(kernels) {
+      // Weighted means of values in [-1, 1): sums of at most 150 products in f32, and exp within 2 ulp.
+      for (const magnitude of [1, 40]) {
+        const bench = new Bench(kernels, s.length + s.heads);
+        const p = prepare(bench, s, magnitude);
+        attend((...args) => bench.call('attention', ...args), s, p, 0, s.rows);
+        for (let i = 0; i < s.rows; i++) bench.close(`row ${i}`, p.y + 4 * i * p.ldy, s.heads * s.headDim, magnitude === 1 ? 2e-6 : 2e-5);
+        bench.untouched('attention');
+      }
+    },
+  } satisfies Check)),
+  ...shapes.filter((s) => s.rows > 1 || s.kvHeads > 1).map((s) => ({
+    name: `attention has the same bits however it is cut: ${title(s)}`,
+    run(kernels) {
+      const bench = new Bench(kernels, s.length);
+      const p = prepare(bench, s);
+      const attention = kernels.simd['attention']!;
+      /** The bits of y, which is overwritten afterwards. */
+      const bits = (): string => {
+        const read = bench.read('simd', p.y, s.rows * p.ldy, 'u32').join();
+        kernels.simd['fill']!(p.y, 7, s.rows * p.ldy);
+        return read;
+      };
+      kernels.simd['fill']!(p.y, 7, s.rows * p.ldy);
+      attend(attention, s, p, 0, s.rows);
+      const whole = bits();
+      for (const step of [1, 2, 3, 5, 32]) {
+        for (let row = 0; row < s.rows; row += step) attend(attention, s, p, row, Math.min(step, s.rows - row));
+        if (bits() !== whole) throw new Error(`cut into pieces of ${step} rows`);
+      }
+      for (let h = s.kvHeads - 1; h >= 0; h--) attend(attention, s, p, 0, s.rows, h, h + 1);
+      if (bits() !== whole) throw new Error('cut by kv heads');
+    },
+  } satisfies Check)),
+  {
+    name: 'attention does not look at what lies past the row, nor before its window: NaN there does not show',
+    run(kernels) {
+      const s: Shape = { heads: 3, kvHeads: 1, headDim: 12, length: 70, rows: 4, window: 9 };
+      const bench = new Bench(kernels, 5);
+      const p = prepare(bench, s);
+      attend(kernels.simd['attention']!, s, p, 0, 1);
+      const before = bench.read('simd', p.y, 36, 'u32').join();
+      const nan = bench.f32(new Array<number>(24).fill(NaN));
+      const position = s.length - s.rows;
+      for (const hidden of [0, position - s.window, position + 1, position + 3]) kernels.simd['kvStore']!(p.table, nan, 12, nan, 12, hidden, 1, 1, 12);
+      attend(kernels.simd['attention']!, s, p, 0, 4);
+      equal('row 0', bench.read('simd', p.y, 36, 'u32').join(), before);
+    },
+  },
+  {
+    name: 'attention over scores that all overflow to -infinity gives zeros over zero, not a trap, and recovers in the next block',
+    run(kernels) {
+      const s: Shape = { heads: 1, kvHeads: 1, headDim: 4, length: 33, rows: 1, window: 0 };
+      const bench = new Bench(kernels, 5);
+      const p = prepare(bench, s);
+      const huge = bench.f32([3e38, 3e38, 3e38, 3e38]), value = bench.f32([1, 2, 3, 4]), zero = bench.f32([0, 0, 0, 0]);
+      const q = bench.f32([-3e38, -3e38, -3e38, -3e38]);
+      for (let t = 0; t < 32; t++) kernels.simd['kvStore']!(p.table, huge, 4, value, 4, t, 1, 1, 4);
+      kernels.simd['kvStore']!(p.table, zero, 4, value, 4, 32, 1, 1, 4);
+      attend(kernels.simd['attention']!, s, { ...p, q }, 0, 1);
+      equal('y', bench.read('simd', p.y, 4).join(), '1,2,3,4');
+    },
+  },
+  ...[[8, 8], [12, 12], [20, 10], [64, 64], [80, 20], [128, 128]].map(([headDim, rotaryDim]) => ({
+    name: `angles and rope: heads of ${headDim}, ${rotaryDim} turned`,
+    run(kernels) {
+      const bench = new Bench(kernels, headDim);
+      const [rows, heads, half] = [5, 3, rotaryDim! / 2];
+      const frequencies = bench.bytes(4 * half), table = bench.bytes(4 * rows * 2 * half);
+      const positions = bench.u32([0, 1, 77, 8191, 131071]);
+      const ldx = heads * headDim! + 2;
+      const x = bench.f32(rows * ldx);
+      kernels.simd['inverseFrequencies']!(frequencies, rotaryDim!, 10000, 0, 1, 1, 4, 8192);
+      bench.prepare('angles', table, positions, frequencies, rows, half, 1);
+      bench.call('angles', table, positions, frequencies, rows, half, 1.2);
+      bench.same('angles', table, rows * 2 * half);
+      bench.call('rope', x, ldx, table, rows, heads, headDim!, rotaryDim!);
+      bench.same('rope', x, rows * ldx);
+      bench.untouched('rope');
+    },
+  } satisfies Check)),
+  ...[[8, 10000, 0, 1], [12, 10000, 1, 4], [20, 500000, 2, 8], [64, 500000, 2, 32], [128, 1e6, 2, 8], [256, 1e4, 1, 8], [80, 1e6, 0, 1]].map(([dim, base, kind, factor]) => ({
+    name: `inverseFrequencies: ${dim}, base ${base}, ${['default', 'linear', 'llama3'][kind!]}`,
+    run(kernels) {
+      const bench = new Bench(kernels);
+      const dst = bench.bytes(2 * dim!);
+      bench.call('inverseFrequencies', dst, dim!, base!, kind!, factor!, 1, 4, 8192);
+      // f32 steps against f64: an exponent 2i/dim rounded to f32 is magnified by ln(base) ≤ 14.
+      bench.close('frequencies', dst, dim! / 2, 2e-6, 1e-12);
+      bench.untouched('inverseFrequencies');
+    },
+  } satisfies Check)),
+];
