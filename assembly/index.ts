@@ -5,7 +5,21 @@
 export { heapBase } from './simd/block';
 
 // linear
+export { pack, packColumns, packConv } from './linear/pack';
+export { allFinite, narrow, packRounded, unpack, widen } from './linear/convert';
 export { matmul } from './linear/matmul';
+
+// embed
+export { copyRows, gather, replaceRows, scatterColumns } from './embed/gather';
+
+// conv
+export { conv1d } from './conv/conv1d';
+
+// lora
+export { addScaledRow, loraConv1d, loraGather, loraMatmul } from './lora/low_rank';
+export { addScaledColumns, doraBase, doraFactor } from './lora/dora';
+export { doraColumnNorms, doraNorms } from './lora/dora_norms';
+export { addLowRank, scaleColumns, scaleRows } from './lora/merge';
 
 // norm
 export { layerNorm, rmsNorm, softmax } from './norm/norm';

@@ -21,7 +21,7 @@ const TABLE: usize = memory.data<f32>([
 @inline
 export function erf4(x: v128): v128 {
   const bound = v128.load(TABLE);
-  const z = f32x4.max(f32x4.neg(bound), f32x4.min(bound, x));
+  const z = f32x4.pmax(f32x4.pmin(x, bound), f32x4.neg(bound));
   const s = f32x4.mul(z, z);
   let p = f32x4.add(f32x4.mul(v128.load(TABLE, 16), s), v128.load(TABLE, 32));
   p = f32x4.add(f32x4.mul(p, s), v128.load(TABLE, 48));
