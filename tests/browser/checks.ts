@@ -1,0 +1,56 @@
+// What every engine runs: the kernel suites, and a digest of what each wrote. Nothing here is one host's own.
+import { loadKernels, places, type Check, type Kernels } from '../kernels/harness.js';
+import { Digest } from './digest.js';
+
+/** What an engine found. Equal `kernels` digests on two engines mean that every kernel wrote the same bits in every check. */
+export interface EngineReport {
+  engine: string;
+  /** `crossOriginIsolated`; false outside of a browser. */
+  isolated: boolean;
+  checks: number;
+  failures: string[];
+  digests: Record<string, string>;
+  milliseconds: number;
+}
+
+export interface Task {
+  /** Names of files in build/js/tests/kernels. */
+  suites: string[];
+  places: (keyof typeof places)[];
+}
+
+const WORKSPACE = 1 << 18; // the bytes of a check's workspace that its digest covers
+
+export async function runChecks(task: Task, engine: string): Promise<EngineReport> {
+  const start = performance.now();
+  const report: EngineReport = { engine, isolated: globalThis.crossOriginIsolated === true, checks: 0, failures: [], digests: {}, milliseconds: 0 };
+  for (const place of task.places) {
+    const kernels = await loadKernels(places[place]);
+    for (const suite of task.suites) {
+      const module = await import(new URL(`../kernels/${suite}`, import.meta.url).href) as Record<string, Check[]>;
+      const checks = Object.values(module).filter(Array.isArray).flat();
+      if (checks.length === 0) report.failures.push(`${suite} exports no checks`);
+      const digest = new Digest();
+      for (const check of checks) {
+        report.checks++;
+        try {
+          check.run(kernels);
+        } catch (error) {
+          report.failures.push(`${suite} (${place}): ${check.name}: ${String(error)}`);
+        }
+        digest.add(workspace(kernels));
+      }
+      report.digests[`${suite} (${place})`] = digest.toString();
+    }
+  }
+  report.milliseconds = Math.round(performance.now() - start);
+  return report;
+}
+
+/** What a check left, with one NaN for all: WebAssembly leaves their sign and payload to the machine. */
+function workspace({ memories: [memory], base }: Kernels): Uint32Array {
+  const words = new Uint32Array(memory.buffer, base, WORKSPACE / 4).slice();
+  for (let i = 0; i < words.length; i++) if ((words[i]! & 0x7fffffff) > 0x7f800000) words[i] = 0x7fc00000;
+  return words;
+}
+

@@ -1,0 +1,44 @@
+import { createServer } from 'node:http';
+import { readFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { extname, join, normalize } from 'node:path';
+import type { EngineReport } from './checks.js';
+
+/** What the server hands out, from the repository's root. */
+const FOLDERS = ['/build/', '/models/', '/adapters/', '/tests/'];
+/** A .wasm goes out as plain bytes on purpose: many static hosts and webviews know no better. */
+const TYPES: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript', '.json': 'application/json' };
+const ISOLATION = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
+
+export interface PageServer {
+  origin: string;
+  /** The first report that a page POSTs. */
+  report: Promise<EngineReport>;
+  close(): void;
+}
+
+/** Serves the repository on a free port of this machine; `isolated`: with the two headers that a page needs for shared memory. */
+export async function servePage(root: string, isolated: boolean): Promise<PageServer> {
+  let deliver!: (report: EngineReport) => void;
+  const report = new Promise<EngineReport>((resolve) => { deliver = resolve; });
+  const server = createServer(async (request, response) => {
+    const path = normalize(decodeURIComponent(new URL(request.url!, 'http://localhost').pathname));
+    if (request.method === 'POST' && path === '/report') {
+      let body = '';
+      for await (const chunk of request.setEncoding('utf8')) body += chunk;
+      deliver(JSON.parse(body) as EngineReport);
+      response.end();
+      return;
+    }
+    try {
+      if (!FOLDERS.some((folder) => path.startsWith(folder))) throw new Error('not served');
+      const bytes = await readFile(join(root, path));
+      response.writeHead(200, { 'content-type': TYPES[extname(path)] ?? 'application/octet-stream', 'cache-control': 'no-store', ...(isolated ? ISOLATION : {}) });
+      response.end(bytes);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, report, close: () => { server.close(); server.closeAllConnections(); } };
+}
