@@ -15,15 +15,22 @@ const TANH_SLOPE: f32 = 1.59576912160573071176;
 /** 2·√(2/π)·0.044715 */
 const TANH_CUBIC: f32 = 0.07135481627159802509;
 
+/** x·σ(z) by e = e^−|z| ≤ 1, which never overflows: σ(z) = 1/(1 + e), or e/(1 + e) where z < 0. */
+// @ts-ignore: decorator
+@inline
+function timesSigmoid(x: v128, z: v128): v128 {
+  const one = f32x4.splat(1);
+  const e = exp4(f32x4.neg(f32x4.abs(z)));
+  return f32x4.div(f32x4.mul(x, v128.bitselect(e, one, i32x4.shr_s(z, 31))), f32x4.add(one, e));
+}
+
 // @ts-ignore: decorator
 @inline
 function act4(x: v128, kind: i32): v128 {
-  if (kind == RELU) return f32x4.max(x, f32x4.splat(0));
-  const one = f32x4.splat(1);
-  if (kind == SILU) return f32x4.div(x, f32x4.add(one, exp4(f32x4.neg(x))));
-  if (kind == GELU) return f32x4.mul(f32x4.mul(f32x4.splat(0.5), x), f32x4.add(one, erf4(f32x4.mul(x, f32x4.splat(HALF_ROOT)))));
-  const twice = f32x4.mul(x, f32x4.add(f32x4.splat(TANH_SLOPE), f32x4.mul(f32x4.splat(TANH_CUBIC), f32x4.mul(x, x))));
-  return f32x4.div(x, f32x4.add(one, exp4(f32x4.neg(twice))));
+  if (kind == RELU) return f32x4.pmax(x, f32x4.splat(0));
+  if (kind == SILU) return timesSigmoid(x, x);
+  if (kind == GELU) return f32x4.mul(f32x4.mul(f32x4.splat(0.5), x), f32x4.add(f32x4.splat(1), erf4(f32x4.mul(x, f32x4.splat(HALF_ROOT)))));
+  return timesSigmoid(x, f32x4.mul(x, f32x4.add(f32x4.splat(TANH_SLOPE), f32x4.mul(f32x4.splat(TANH_CUBIC), f32x4.mul(x, x)))));
 }
 
 // @ts-ignore: decorator

@@ -16,7 +16,7 @@
 //   [ scores, then weights: V × 32 ][ o: V × D ][ m, l: V × 2 ]      V = min(rows, ⌊32 / group⌋ or 1) · group ≤ max(32, group)
 //
 // so max(32, heads / kvHeads) · (headDim rounded up to 8 + 34) floats are enough, whatever the rows; each range from … to needs its own.
-import { expBelow1, expBelow4 } from '../simd/exp';
+import { exp1, exp4 } from '../simd/exp';
 import { laneMask, maxLanes, storeLanes, sumLanes } from '../simd/lanes';
 import { BLOCK, blockOf, halfBytes } from './kv';
 import { scores1, scores2, scores3, scores4, values1, values2, values3, values4 } from './tiles';
@@ -149,13 +149,21 @@ function softmaxOfBlock(scores: usize, out: usize, outBytes: usize, sum: usize, 
   const factor = f32x4.splat(scale);
   const hidden = f32x4.splat(-Infinity);
   let top = hidden;
-  // -infinity where the vector does not see; so those weights become 0. What lay there (anything) is not looked at.
-  for (let t = 0; t < BLOCK; t += 4) {
-    const at = scores + (<usize>t << 2);
-    const seen = v128.andnot(laneMask(to - t), laneMask(from - t));
-    const s = v128.bitselect(f32x4.mul(v128.load(at), factor), hidden, seen);
-    v128.store(at, s);
-    top = f32x4.max(top, s);
+  if (from == 0 && to == BLOCK) {
+    for (let at = scores, end = scores + 128; at < end; at += 16) {
+      const s = f32x4.mul(v128.load(at), factor);
+      v128.store(at, s);
+      top = f32x4.pmax(top, s);
+    }
+  } else {
+    // -infinity where the vector does not see; so those weights become 0. What lay there (anything) is not looked at.
+    for (let t = 0; t < BLOCK; t += 4) {
+      const at = scores + (<usize>t << 2);
+      const seen = v128.andnot(laneMask(to - t), laneMask(from - t));
+      const s = v128.bitselect(f32x4.mul(v128.load(at), factor), hidden, seen);
+      v128.store(at, s);
+      top = f32x4.pmax(top, s);
+    }
   }
   const before = load<f32>(sum);
   let highest = max<f32>(before, maxLanes(top));
@@ -164,11 +172,11 @@ function softmaxOfBlock(scores: usize, out: usize, outBytes: usize, sum: usize, 
   const m = f32x4.splat(highest);
   let total = f32x4.splat(0);
   for (let end = scores + 128; scores < end; scores += 16) {
-    const p = expBelow4(f32x4.sub(v128.load(scores), m));
+    const p = exp4(f32x4.sub(v128.load(scores), m));
     v128.store(scores, p);
     total = f32x4.add(total, p);
   }
-  const rescale = expBelow1(before - highest);
+  const rescale = exp1(before - highest);
   store<f32>(sum, highest);
   store<f32>(sum, load<f32>(sum, 4) * rescale + sumLanes(total), 4);
   if (rescale == 1) return;

@@ -2,7 +2,7 @@
 //
 // The sum of a row is kept in 16 partial sums, element j in the (j mod 16)-th; they are added in a fixed order, so a row's bits depend on n alone.
 import { laneMask, maxLanes, storeLanes, sumLanes } from '../simd/lanes';
-import { expBelow4 } from '../simd/exp';
+import { exp4 } from '../simd/exp';
 
 /** Σ (x_j − center)² over one row. */
 function sumOfSquares(x: usize, n: i32, center: f32): f32 {
@@ -75,18 +75,18 @@ export function softmax(y: usize, x: usize, m: i32, n: i32): void {
   for (let i = 0; i < m; i++) {
     let top = f32x4.splat(-Infinity);
     let at: usize = 0, left = n;
-    for (; left >= 4; at += 16, left -= 4) top = f32x4.max(top, v128.load(x + at));
-    if (left) top = f32x4.max(top, v128.bitselect(v128.load(x + at), top, laneMask(left)));
+    for (; left >= 4; at += 16, left -= 4) top = f32x4.pmax(top, v128.load(x + at));
+    if (left) top = f32x4.pmax(top, v128.bitselect(v128.load(x + at), top, laneMask(left)));
     const largest = f32x4.splat(maxLanes(top));
     let low = f64x2.splat(0), high = f64x2.splat(0);
     for (at = 0, left = n; left >= 4; at += 16, left -= 4) {
-      const e = expBelow4(f32x4.sub(v128.load(x + at), largest));
+      const e = exp4(f32x4.sub(v128.load(x + at), largest));
       v128.store(y + at, e);
       low = f64x2.add(low, f64x2.promote_low_f32x4(e));
       high = f64x2.add(high, f64x2.promote_low_f32x4(v128.shuffle<f32>(e, e, 2, 3, 2, 3)));
     }
     if (left) {
-      const e = v128.and(expBelow4(f32x4.sub(v128.load(x + at), largest)), laneMask(left));
+      const e = v128.and(exp4(f32x4.sub(v128.load(x + at), largest)), laneMask(left));
       storeLanes(y + at, e, left);
       low = f64x2.add(low, f64x2.promote_low_f32x4(e));
       high = f64x2.add(high, f64x2.promote_low_f32x4(v128.shuffle<f32>(e, e, 2, 3, 2, 3)));

@@ -29,7 +29,7 @@ export function sumLanes(v: v128): f32 {
   return (f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1)) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3));
 }
 
-/** The largest lane; NaN if any is. */
+/** The largest lane, for lanes without NaN (as pmax leaves them). */
 // @ts-ignore: decorator
 @inline
 export function maxLanes(v: v128): f32 {
