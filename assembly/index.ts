@@ -7,7 +7,9 @@ export { heapBase } from './simd/block';
 // linear
 export { pack, packColumns, packConv } from './linear/pack';
 export { allFinite, narrow, packRounded, unpack, widen } from './linear/convert';
+export { equalBytes } from './linear/equal';
 export { matmul } from './linear/matmul';
+export { transpose } from './linear/transpose';
 
 // embed
 export { copyRows, gather, replaceRows, scatterColumns } from './embed/gather';
@@ -34,5 +36,9 @@ export { angles, inverseFrequencies, rope } from './attention/rope';
 
 // sample
 export { argmax } from './sample/argmax';
+export { penalize } from './sample/penalize';
+export { logProbability } from './sample/probability';
+export { seed } from './sample/random';
+export { sample } from './sample/sample';
 
 // combine

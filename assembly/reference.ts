@@ -10,6 +10,6 @@ export { accumulate, activate, add, fill, gate, multiply, scale } from './activa
 export { angles, attention, inverseFrequencies, kvStore, rope } from './attention/reference';
 
 // sample
-export { argmax } from './sample/reference';
+export { argmax, logProbability, penalize, sample, seed } from './sample/reference';
 
 // combine

@@ -1,4 +1,4 @@
-/** The index of the first of the largest values; NaN never wins; 0 if there is nothing but -infinity and NaN. */
+/** The index of the first of the largest values; NaN is passed over; 0 if there is nothing else. */
 export function argmax(x: usize, n: i32): i32 {
   const end = x + (<usize>n << 2), end4 = x + (<usize>(n & ~3) << 2);
   // pmax(a, b) = a < b ? b : a keeps a when b is NaN.
