@@ -7,8 +7,8 @@
  *   └────────┴──────────────┴──────────┴──────────┴──────┘
  *
  * JSON: { "name": { "dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end] }, …, "__metadata__": { string: string } },
- * offsets count from 8 + N. The rules are those of the safetensors crate (0.8), which are stricter than the format's page in one point and laxer in
- * two: as on that page the JSON has to start with `{`, and a key stands once.
+ * offsets count from 8 + N. The rules are those of the safetensors crate (0.8) and, where that is laxer, of the format's page: the JSON starts
+ * with `{`, and a key stands once.
  */
 import { LorikeetError } from '../errors.js';
 import { bitsOf, byteLength, isSafetensorsDtype, SAFETENSORS_DTYPES, type SafetensorsDtype } from './dtypes.js';
