@@ -62,6 +62,13 @@ test('marks of other arenas and of rewound states are refused', () => {
   throwsCode(() => new BumpArena(heap, 'other').rewind(early), 'memory/bad-mark');
 });
 
+test('near the limit the arena takes what it needs where its wish is too much', () => {
+  const { heap, arena } = create(10, 64 * PAGE);
+  assert.is(arena.alloc(3 * PAGE), 0);
+  assert.is(arena.alloc(6 * PAGE), 3 * PAGE);
+  assert.is(heap.report().used, 9 * PAGE);
+});
+
 test('an exhausted memory and a failed hook change nothing', () => {
   const { heap, arena } = create(10);
   arena.alloc(3 * PAGE);

@@ -59,6 +59,16 @@ test('neighbours coalesce in every order', () => {
   }
 });
 
+test('pages behind the last block in use go back, also when it fills its pages to the end', () => {
+  const { heap, arena } = create({ spanBytes: 0 });
+  const a = arena.alloc(PAGE);
+  const before = [arena.report(), heap.report().used];
+  arena.free(arena.alloc(PAGE));
+  assert.equal([{ ...arena.report(), highWater: PAGE }, heap.report().used], before);
+  arena.free(a);
+  assert.is(heap.report().used, 0);
+});
+
 test('an unknown offset, a second free and an inner offset are refused', () => {
   const { arena } = create();
   const offset = arena.alloc(1000);

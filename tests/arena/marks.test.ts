@@ -82,6 +82,20 @@ test('a stack over several spans comes back as one', () => {
   scratch.release(next);
 });
 
+test('a span kept from before is passed over where it is too small', () => {
+  const { heap, scratch } = create();
+  const model = new Model();
+  scratch.mark();
+  model.add(scratch.alloc(PAGE), PAGE);
+  heap.reserve(1);
+  const inner = scratch.mark();
+  scratch.alloc(PAGE);
+  heap.reserve(1);
+  scratch.release(inner);
+  for (const bytes of [3 * PAGE, 64, 2 * PAGE]) model.add(scratch.alloc(bytes), bytes);
+  assert.is(scratch.report().used, model.used);
+});
+
 test('the order of releases is checked', () => {
   const { scratch } = create();
   throwsCode(() => scratch.alloc(1), 'memory/no-mark');
