@@ -1,5 +1,19 @@
 // Scalar references of the kernels: the same names and arguments as index.ts, plain loops, no code shared with the kernels. Only the tests load them.
 
+// linear
+export { allFinite, matmul, narrow, pack, packColumns, packConv, packRounded, unpack, widen } from './linear/reference';
+
+// embed
+export { copyRows, gather, replaceRows, scatterColumns } from './embed/reference';
+
+// conv
+export { conv1d, loraConv1d } from './conv/reference';
+
+// lora
+export {
+  addLowRank, addScaledColumns, addScaledRow, doraBase, doraColumnNorms, doraFactor, doraNorms, loraGather, loraMatmul, scaleColumns, scaleRows,
+} from './lora/reference';
+
 // norm
 export { layerNorm, rmsNorm, softmax } from './norm/reference';
 

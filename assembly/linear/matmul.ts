@@ -51,7 +51,16 @@ function product<W>(y: usize, ldy: i32, x: usize, ldx: i32, w: usize, init: usiz
 }
 
 function oneRow<W>(y: usize, x: usize, w: usize, pitch: usize, init: usize, iNext: usize, count: i32, k: i32): void {
-  while (count >= 32) {
+  // Two calls keep the tile out of line: inlined into this loop it runs at two thirds of its speed.
+  while (count >= 64) {
+    tile1x32<W>(y, x, w, pitch, init);
+    tile1x32<W>(y + 128, x, w + (pitch << 2), pitch, init + (iNext << 5));
+    y += 256;
+    w += pitch << 3;
+    init += iNext << 6;
+    count -= 64;
+  }
+  if (count >= 32) {
     tile1x32<W>(y, x, w, pitch, init);
     y += 128;
     w += pitch << 2;
