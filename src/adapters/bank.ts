@@ -1,0 +1,295 @@
+import type { Runtime } from '../arena/runtime.js';
+import { LorikeetError } from '../errors.js';
+import type { Module } from '../ops/module.js';
+import { openFolder, type FolderOrigin } from '../store/open.js';
+import { EMPTY_BLEND, type Adapter, type AdapterReport, type Blend, type ResolvedBlend } from './adapter.js';
+import { exportAdapter, type AdapterFiles } from './export.js';
+import { loadAdapter, type LoadAdapterOptions } from './load.js';
+import { mergeAdapters, type Merged } from './merge.js';
+
+/** What an unload gave back now, and what goes back when the streams that still use the adapter end. */
+export interface Unloaded {
+  readonly returned: number;
+  readonly pending: number;
+}
+
+/** One adapter as {@link AdapterBank.list} shows it. */
+export interface ListedAdapter extends AdapterReport {
+  /** The user's scale, set by rescale. */
+  readonly scale: number;
+  /** Its weight in the default blend, 0 if it isn't active. */
+  readonly active: number;
+}
+
+/** What the owner of a bank (an engine) must know or forbid. */
+export interface BankHooks {
+  /** The bank waits for nothing: called before the base or an adapter's bytes change, so that a frame at work can be finished. */
+  settle?(): void;
+  /** True while streams are at work: merging is refused then. */
+  othersInUse?(): boolean;
+  /** The base's bytes changed. */
+  onBaseChanged?(): void;
+}
+
+/**
+ * The named adapters over one model: loaded, activated, blended, rescaled, combined, merged, exported and unloaded while it runs.
+ *
+ * @example
+ * await bank.load('pirate', 'adapters/pirate');
+ * bank.activate({ pirate: 0.8 });
+ * bank.rescale('pirate', 0.5);
+ * bank.unload('pirate'); // → { returned: 1228800, pending: 0 }
+ */
+export class AdapterBank {
+  readonly #runtime: Runtime;
+  readonly #modules: readonly Module[];
+  readonly #modelType: string;
+  readonly #hooks: BankHooks;
+  readonly #adapters = new Map<string, Adapter>();
+  /** Of each name: how often it was loaded, and the load that was started last. */
+  readonly #generations = new Map<string, number>();
+  readonly #loads = new Map<string, AbortController>();
+  #active: Blend = {};
+  #merged: Merged | null = null;
+  #ids = 0;
+  #disposed = false;
+
+  constructor(runtime: Runtime, modules: readonly Module[], modelType: string, hooks: BankHooks = {}) {
+    this.#runtime = runtime;
+    this.#modules = modules;
+    this.#modelType = modelType;
+    this.#hooks = hooks;
+  }
+
+  /**
+   * Loads an adapter from a PEFT folder (path, URL, files, bytes) under a name. A name that is taken gets a new generation once the load has succeeded; until then, and if it
+   * fails, the former adapter stays. Of two loads of one name at the same time the one started last wins, the other rejects with `adapter/superseded`.
+   *
+   * @returns what was applied where
+   * @throws LorikeetError `adapter/…`, `safetensors/…`, `store/…`, `memory/exhausted`, `engine/disposed`
+   */
+  async load(name: string, from: FolderOrigin, options: LoadAdapterOptions = {}): Promise<AdapterReport> {
+    this.#alive();
+    checkName(name);
+    this.#loads.get(name)?.abort(superseded(name));
+    const controller = new AbortController();
+    this.#loads.set(name, controller);
+    const signal = options.signal ? AbortSignal.any([options.signal, controller.signal]) : controller.signal;
+    const generation = (this.#generations.get(name) ?? 0) + 1;
+    this.#generations.set(name, generation);
+    try {
+      const folder = await openFolder(from, { signal });
+      const adapter = await loadAdapter(this.#runtime, this.#modules, this.#modelType, { name, generation, id: ++this.#ids }, folder, { ...options, signal });
+      if (signal.aborted) {
+        this.#runtime.adapters.free(adapter.block);
+        signal.throwIfAborted();
+      }
+      this.#put(adapter);
+      return adapter.report;
+    } catch (error) {
+      // An abort by this bank (superseded, disposed) or by the caller is told as such, however the source worded it.
+      throw signal.aborted ? signal.reason : error;
+    } finally {
+      if (this.#loads.get(name) === controller) this.#loads.delete(name);
+    }
+  }
+
+  /** Puts an adapter under its name; the one that stood there retires. */
+  #put(adapter: Adapter): void {
+    const former = this.#adapters.get(adapter.name);
+    this.#adapters.set(adapter.name, adapter);
+    if (former) {
+      adapter.scale = former.scale;
+      this.#retire(former);
+    }
+  }
+
+  /**
+   * The adapter now under a name.
+   *
+   * @throws LorikeetError `adapter/unknown`
+   */
+  get(name: string): Adapter {
+    const found = this.#adapters.get(name);
+    if (!found) throw new LorikeetError('adapter/unknown', `There is no adapter "${name}": expected one of ${[...this.#adapters.keys()].map((n) => `"${n}"`).join(', ') || 'none that is loaded'}.`, { expected: [...this.#adapters.keys()], found: name });
+    return found;
+  }
+
+  /** True if a name is loaded. */
+  has(name: string): boolean {
+    return this.#adapters.has(name);
+  }
+
+  /** Every adapter: where it applies, its rank, scale and bytes. */
+  list(): ListedAdapter[] {
+    return [...this.#adapters.values()].map((adapter) => ({ ...adapter.report, scale: adapter.scale, active: this.#active[adapter.name] ?? 0 }));
+  }
+
+  /** The default blend of new sessions. */
+  get active(): Blend {
+    return this.#active;
+  }
+
+  /**
+   * Sets the default blend of new sessions; `{}` is the base.
+   *
+   * @throws LorikeetError `adapter/unknown`, `adapter/scale`, `adapter/conflict`; the former blend stays
+   */
+  activate(blend: Blend): void {
+    this.#alive();
+    this.resolve(blend);
+    this.#active = Object.freeze({ ...blend });
+  }
+
+  /**
+   * Sets an adapter's own scale, which multiplies the weight that blends give it: a number write, seen by every sequence from its next token on.
+   *
+   * @throws LorikeetError `adapter/unknown`, `adapter/scale`
+   */
+  rescale(name: string, scale: number): void {
+    const adapter = this.get(name);
+    checkScale(name, scale);
+    adapter.scale = scale;
+  }
+
+  /**
+   * Looks up a blend's adapters and checks them against each other. An adapter of weight 0 is left out wholly.
+   *
+   * @throws LorikeetError `adapter/unknown`, `adapter/scale`, `adapter/conflict`
+   */
+  resolve(blend: Blend): ResolvedBlend {
+    const adapters: Adapter[] = [];
+    const weights: number[] = [];
+    for (const name in blend) {
+      if (!Object.hasOwn(blend, name)) continue;
+      const weight = blend[name]!;
+      const adapter = this.get(name);
+      checkScale(name, weight);
+      if (weight === 0) continue;
+      adapters.push(adapter);
+      weights.push(weight);
+    }
+    if (adapters.length === 0) return EMPTY_BLEND;
+    if (adapters.length > 1) checkConflicts(this.#modules, adapters);
+    return { adapters, weights };
+  }
+
+  /** Keeps a blend's adapters in memory while a stream uses them, also if they are unloaded meanwhile. */
+  pin(blend: ResolvedBlend): void {
+    for (const adapter of blend.adapters) adapter.pins++;
+  }
+
+  /** Ends a {@link pin}. */
+  unpin(blend: ResolvedBlend): void {
+    for (const adapter of blend.adapters) {
+      adapter.pins--;
+      this.#sweep(adapter);
+    }
+  }
+
+  /**
+   * Removes an adapter; its bytes go back to the free list, at once or when the streams that use it end. A load of that name still under way is called off.
+   *
+   * @throws LorikeetError `adapter/unknown`, `adapter/merged`
+   */
+  unload(name: string): Unloaded {
+    const adapter = this.get(name);
+    if (this.#merged?.names.has(name)) throw new LorikeetError('adapter/merged', `Adapter "${name}" is merged into the base: expected unmerge() before it is unloaded.`, { found: name });
+    this.#loads.get(name)?.abort(superseded(name));
+    this.#adapters.delete(name);
+    if (name in this.#active) {
+      const { [name]: _, ...rest } = this.#active;
+      this.#active = Object.freeze(rest);
+    }
+    const returned = this.#retire(adapter);
+    return { returned, pending: returned === 0 ? adapter.report.bytes : 0 };
+  }
+
+  #retire(adapter: Adapter): number {
+    adapter.retired = true;
+    return this.#sweep(adapter);
+  }
+
+  #sweep(adapter: Adapter): number {
+    if (!adapter.retired || adapter.pins > 0 || adapter.block === 0) return 0;
+    this.#hooks.settle?.();
+    const bytes = this.#runtime.adapters.free(adapter.block);
+    adapter.block = 0;
+    return bytes;
+  }
+
+  /**
+   * Writes a blend into the base's weights. Undone, bit for bit, by {@link unmerge}.
+   *
+   * @throws LorikeetError `adapter/unknown`, `adapter/merge`, `adapter/merged` (one merge at a time), `memory/exhausted`; the base stays as it was
+   */
+  merge(blend: Blend): void {
+    this.#alive();
+    if (this.#merged) throw new LorikeetError('adapter/merged', `${[...this.#merged.names].join(', ')} is merged already: expected unmerge() first.`, { found: [...this.#merged.names] });
+    if (this.#hooks.othersInUse?.()) throw new LorikeetError('adapter/merge', 'Merging changes the base for everybody: expected no stream at work, found one.', { expected: 'no stream at work' });
+    const resolved = this.resolve(blend);
+    this.#hooks.settle?.();
+    this.#merged = mergeAdapters(this.#runtime, this.#modules, resolved);
+    this.#hooks.onBaseChanged?.();
+  }
+
+  /** Restores the base's bytes as they were before {@link merge}; does nothing if nothing is merged. */
+  unmerge(): void {
+    if (!this.#merged) return;
+    this.#hooks.settle?.();
+    this.#merged.restore();
+    this.#merged = null;
+    this.#hooks.onBaseChanged?.();
+  }
+
+  /** Names of the adapters that are merged into the base. */
+  get merged(): readonly string[] {
+    return this.#merged ? [...this.#merged.names] : [];
+  }
+
+  /**
+   * An adapter as a folder that PEFT loads: adapter_config.json and adapter_model.safetensors, in the dtype it has in memory.
+   *
+   * @throws LorikeetError `adapter/unknown`
+   */
+  files(name: string, baseModel?: string): AdapterFiles {
+    return exportAdapter(this.#runtime, this.#modules, this.get(name), baseModel);
+  }
+
+  /** Ends every load under way and gives every adapter back. Streams must have ended. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    for (const controller of this.#loads.values()) controller.abort(new LorikeetError('engine/disposed', 'The engine was disposed while an adapter was being loaded.'));
+    this.unmerge();
+    for (const adapter of this.#adapters.values()) this.#retire(adapter);
+    this.#adapters.clear();
+    this.#active = {};
+  }
+
+  #alive(): void {
+    if (this.#disposed) throw new LorikeetError('engine/disposed', 'The engine is disposed: expected a living one; create another.');
+  }
+}
+
+const superseded = (name: string): LorikeetError => new LorikeetError('adapter/superseded', `This load of "${name}" was called off: another load or an unload of that name came after it.`, { found: name });
+
+function checkName(name: string): void {
+  if (typeof name !== 'string' || name.length === 0 || name.length > 200) throw new LorikeetError('adapter/name', `An adapter's name expected 1 to 200 characters, got ${JSON.stringify(name)}.`, { expected: '1 to 200 characters', found: name });
+}
+
+function checkScale(name: string, scale: number): void {
+  if (typeof scale !== 'number' || !Number.isFinite(scale)) throw new LorikeetError('adapter/scale', `The scale of "${name}" expected a finite number, got ${String(scale)}.`, { expected: 'a finite number', found: scale });
+}
+
+/** Replacements don't blend: two adapters that replace the same parameter can't be active together. */
+function checkConflicts(modules: readonly Module[], adapters: readonly Adapter[]): void {
+  for (const { path, slot } of modules) {
+    for (const part of ['weight', 'vector', 'bias', 'rows'] as const) {
+      const owners = adapters.filter((adapter) => adapter.deltas[slot]?.[part]);
+      if (owners.length > 1) {
+        throw new LorikeetError('adapter/conflict', `Adapters ${owners.map((a) => `"${a.name}"`).join(' and ')} both replace the ${part === 'vector' ? 'weight' : part} of "${path}": expected at most one of them in a blend.`, { expected: 1, found: owners.map((a) => a.name) });
+      }
+    }
+  }
+}

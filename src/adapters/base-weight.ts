@@ -1,0 +1,43 @@
+import type { Runtime } from '../arena/runtime.js';
+import { LorikeetError } from '../errors.js';
+import type { TensorInfo } from '../formats/safetensors.js';
+import type { Module } from '../ops/module.js';
+import type { ByteSource } from '../store/source.js';
+import { dtypeCode, elementBytes, type Matrix } from '../tensor/matrix.js';
+
+/** Rows compared at a time. */
+const ROWS = 64;
+
+/**
+ * PEFT saves a targeted embedding's own weight beside the factors. It must be the base's, else the adapter was trained on another (a resized or a further trained) one.
+ *
+ * @throws LorikeetError `adapter/base-differs`, `adapter/shape-mismatch`
+ */
+export async function checkSameWeight(runtime: Runtime, module: Module, info: TensorInfo, source: ByteSource, signal?: AbortSignal): Promise<void> {
+  const { n, k, ptr, dtype } = module.weight as Matrix;
+  if (info.shape.length !== 2 || info.shape[0] !== n || info.shape[1] !== k) {
+    throw new LorikeetError('adapter/shape-mismatch', `Tensor "${info.name}" doesn't fit "${module.path}": expected ${JSON.stringify([n, k])}, found ${JSON.stringify(info.shape)}; the adapter's embedding was resized.`, { expected: [n, k], found: info.shape });
+  }
+  const own = dtypeCode(info.dtype, info.name);
+  const { kernels, scratch } = runtime;
+  for (let from = 0; from < n; from += ROWS) {
+    signal?.throwIfAborted();
+    const rows = Math.min(ROWS, n - from);
+    const bytes = rows * k * elementBytes(own);
+    const chunk = await source.read(info.begin + from * k * elementBytes(own), info.begin + from * k * elementBytes(own) + bytes);
+    const mark = scratch.mark();
+    try {
+      const raw = scratch.alloc(bytes);
+      const theirs = scratch.alloc(rows * k * 4);
+      const ours = scratch.alloc(rows * k * 4);
+      runtime.views.u8.set(chunk, raw);
+      kernels.widen(theirs, raw, rows * k, own);
+      kernels.unpack(ours, ptr, n, k, dtype, from, from + rows);
+      if (kernels.equalBytes(theirs, ours, rows * k * 4) === 0) {
+        throw new LorikeetError('adapter/base-differs', `Tensor "${info.name}" expected the base's own weight of "${module.path}", found another between rows ${from} and ${from + rows}: the adapter was trained on another base.`, { expected: module.path, found: info.name });
+      }
+    } finally {
+      scratch.release(mark);
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import type { Runtime } from '../arena/runtime.js';
+import { LorikeetError } from '../errors.js';
+import { parseAdapterConfig, type AdapterConfig } from '../formats/peft.js';
+import type { Module } from '../ops/module.js';
+import type { ByteSource, Folder } from '../store/source.js';
+import { readHeader } from '../formats/safetensors.js';
+import { matchModules } from './match.js';
+import type { Adapter, AppliedModule } from './adapter.js';
+import { declareDeltas, type Declared } from './declare.js';
+import { groupTensors } from './tensors.js';
+
+/** What an adapter's file may ask for at most: limits for files of strangers. */
+export interface AdapterLimits {
+  /** The largest rank of a module (default 4096). */
+  rank?: number;
+  /** The largest adapter_model.safetensors, in bytes (default: none but the memory's). */
+  bytes?: number;
+}
+
+export interface LoadAdapterOptions {
+  signal?: AbortSignal | undefined;
+  /** Called with the bytes placed so far and the bytes in all. */
+  onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Accept tensors of modules that the configuration doesn't target; they are left out and reported. */
+  selective?: boolean;
+  /** Narrows the configuration's target_modules further. */
+  targetModules?: readonly string[] | string;
+  limits?: AdapterLimits;
+}
+
+/** Who an adapter is in its bank. */
+export interface AdapterIdentity {
+  readonly name: string;
+  readonly generation: number;
+  readonly id: number;
+}
+
+const CONFIG_BYTES = 4 * 2 ** 20;
+const MAX_RANK = 4096;
+
+/** An adapter's folder, opened and checked against a model, before anything is in memory. */
+export interface InspectedAdapter extends Declared {
+  readonly config: AdapterConfig;
+  readonly source: ByteSource;
+}
+
+/**
+ * Opens a PEFT folder and says what it would do to these modules: strictly, every tensor accounted for.
+ *
+ * @throws LorikeetError `adapter/…`, `safetensors/…`, `store/…`
+ */
+export async function inspectAdapter(modules: readonly Module[], modelType: string, folder: Folder, options: LoadAdapterOptions = {}): Promise<InspectedAdapter> {
+  const { signal, limits = {} } = options;
+  const config = parseAdapterConfig(await folder.text('adapter_config.json', CONFIG_BYTES, signal));
+  if (!(await folder.has('adapter_model.safetensors', signal)) && (await folder.has('adapter_model.bin', signal))) {
+    throw new LorikeetError('adapter/pickle', 'The folder holds adapter_model.bin, a pickle, which can run code when read: expected adapter_model.safetensors; save it again with safe_serialization=True.', { expected: 'adapter_model.safetensors', found: 'adapter_model.bin' });
+  }
+  const source = await folder.open('adapter_model.safetensors', signal);
+  try {
+    if (limits.bytes !== undefined && source.size > limits.bytes) {
+      throw new LorikeetError('adapter/limit', `adapter_model.safetensors has ${source.size} bytes: expected at most ${limits.bytes} as limits.bytes says.`, { expected: limits.bytes, found: source.size });
+    }
+    const { tensors } = await readHeader(source);
+    const matches = matchModules(modules, config, { architecture: modelType, ...(options.targetModules === undefined ? {} : { targetModules: options.targetModules }) });
+    const maxRank = limits.rank ?? MAX_RANK;
+    for (const match of matches.modules) {
+      if (match.target && match.target.rank > maxRank) throw new LorikeetError('adapter/limit', `Module "${match.module}" has rank ${match.target.rank}: expected at most ${maxRank} as limits.rank says.`, { expected: maxRank, found: match.target.rank });
+    }
+    const groups = groupTensors(modules, config, matches, tensors, options.selective ?? false);
+    const declared = declareDeltas(modules, config, matches, groups, source);
+    return { ...declared, warnings: [...config.warnings, ...matches.warnings, ...declared.warnings], config, source };
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+/**
+ * Loads an adapter into one block of the adapter arena.
+ *
+ * @throws LorikeetError as {@link inspectAdapter}, `tensor/not-finite`, `memory/exhausted`; nothing remains in memory then
+ */
+export async function loadAdapter(runtime: Runtime, modules: readonly Module[], modelType: string, identity: AdapterIdentity, folder: Folder, options: LoadAdapterOptions = {}): Promise<Adapter> {
+  const inspected = await inspectAdapter(modules, modelType, folder, options);
+  try {
+    const block = await inspected.plan.place(runtime, runtime.adapters, options);
+    try {
+      await inspected.finish(runtime, options.signal);
+    } catch (error) {
+      runtime.adapters.free(block);
+      throw error;
+    }
+    return { ...createAdapter(identity, inspected, block), config: inspected.config, invocation: inspected.config.alora_invocation_tokens };
+  } finally {
+    await inspected.source.close();
+  }
+}
+
+/** An adapter from its declared deltas, once they are in memory. */
+export function createAdapter(identity: AdapterIdentity, declared: Pick<Declared, 'deltas' | 'applied' | 'left' | 'warnings' | 'plan'>, block: number): Adapter {
+  const { deltas, applied, left, warnings, plan } = declared;
+  return {
+    ...identity, deltas, block, scale: 1, pins: 0, retired: false, config: null, invocation: null,
+    rank: Math.max(0, ...deltas.map((delta) => Math.max(delta?.lowRank?.rank ?? 0, delta?.rows?.count ?? 0))),
+    temporaries: deltas.some((delta) => delta?.dora),
+    report: { name: identity.name, generation: identity.generation, bytes: plan.bytes, applied: applied as readonly AppliedModule[], left, warnings },
+  };
+}

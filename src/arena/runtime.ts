@@ -1,0 +1,83 @@
+import { loadKernels, type Backend, type WasmSource } from '../wasm/load.js';
+import type { Kernels } from '../wasm/kernels.js';
+import { LorikeetError } from '../errors.js';
+import { FreeListArena } from './free-list.js';
+import { Heap, type ArenaReport } from './heap.js';
+import { ScratchArena } from './marks.js';
+import { Views } from './views.js';
+
+/** Options of {@link createRuntime}. */
+export interface RuntimeOptions {
+  /** The most that the linear memory may grow to, in bytes (default and limit: 4 GiB; phones often refuse to reserve that much). */
+  memoryLimit?: number;
+  /** The kernels' binary, where it isn't beside the code. */
+  wasm?: WasmSource;
+}
+
+/** What every arena holds, in bytes. `bytes` is the size of the linear memory itself. */
+export interface MemoryReport {
+  readonly bytes: number;
+  readonly weights: ArenaReport;
+  readonly adapters: ArenaReport;
+  readonly kv: ArenaReport;
+  readonly activations: ArenaReport;
+  readonly scratch: ArenaReport;
+}
+
+/** One instance of the kernels, its linear memory, and the arenas on it. Everything that computes is handed one. */
+export interface Runtime {
+  readonly kernels: Kernels;
+  readonly memory: WebAssembly.Memory;
+  readonly heap: Heap;
+  readonly views: Views;
+  readonly backend: Backend;
+  /** One block for each model or stand-alone layer. */
+  readonly weights: FreeListArena;
+  /** One block for each adapter. */
+  readonly adapters: FreeListArena;
+  /** KV blocks and what else a session keeps. */
+  readonly kv: FreeListArena;
+  /** The planned buffers of programs. */
+  readonly activations: FreeListArena;
+  /** Temporaries of one synchronous piece of work: mark, allocate, release. */
+  readonly scratch: ScratchArena;
+}
+
+const GIB4 = 65536 * 65536;
+
+/**
+ * Instantiates the kernels over a fresh linear memory and lays the arenas on it.
+ *
+ * @throws LorikeetError `memory/limit` for an impossible limit, `wasm/…` where the kernels can't run
+ * @example
+ * const runtime = await createRuntime({ memoryLimit: 512 * 2 ** 20 });
+ */
+export async function createRuntime({ memoryLimit = GIB4, wasm }: RuntimeOptions = {}): Promise<Runtime> {
+  if (!Number.isSafeInteger(memoryLimit) || memoryLimit < 65536 * 2 || memoryLimit > GIB4) {
+    throw new LorikeetError('memory/limit', `"memoryLimit" expected a whole number of bytes from 131072 to ${GIB4}, got ${memoryLimit}.`, { expected: [131072, GIB4], found: memoryLimit });
+  }
+  const memory = new WebAssembly.Memory({ initial: 2, maximum: Math.floor(memoryLimit / 65536) });
+  const kernels = await loadKernels(memory, wasm);
+  const heap = new Heap(memory, kernels.heapBase() >>> 0, memoryLimit);
+  return {
+    kernels, memory, heap, views: new Views(memory),
+    backend: { build: 'simd', threads: 1, why: {} },
+    weights: new FreeListArena(heap, 'weights'),
+    adapters: new FreeListArena(heap, 'adapters'),
+    kv: new FreeListArena(heap, 'kv'),
+    activations: new FreeListArena(heap, 'activations'),
+    scratch: new ScratchArena(heap, 'scratch'),
+  };
+}
+
+/** What every arena of the runtime holds. */
+export function memoryReport(runtime: Runtime): MemoryReport {
+  return {
+    bytes: runtime.memory.buffer.byteLength,
+    weights: runtime.weights.report(),
+    adapters: runtime.adapters.report(),
+    kv: runtime.kv.report(),
+    activations: runtime.activations.report(),
+    scratch: runtime.scratch.report(),
+  };
+}

@@ -1,0 +1,120 @@
+import { LorikeetError } from '../errors.js';
+import { parseConfigJson } from '../formats/config.js';
+import { readHeader, shardedIndex, type TensorInfo } from '../formats/safetensors.js';
+import type { ByteSource, Folder } from '../store/source.js';
+import { BlockPlan } from '../tensor/block.js';
+import type { Matrix, Vector } from '../tensor/matrix.js';
+
+/** The most that a config.json or an index may weigh: real ones have a few KB (an index of thousands of tensors some hundreds). */
+const CONFIG_BYTES = 16 * 2 ** 20;
+
+/** A tensor of an open checkpoint. */
+export interface StoredTensor {
+  readonly info: TensorInfo;
+  readonly source: ByteSource;
+}
+
+/** A model's folder, opened: its configuration, and where each tensor lies. Nothing of the tensors is read yet. */
+export interface Checkpoint {
+  readonly folder: Folder;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  close(): Promise<void>;
+}
+
+/** Opens one safetensors file and reads its header. */
+export async function openSafetensors(folder: Folder, path: string, signal?: AbortSignal): Promise<{ source: ByteSource; tensors: ReadonlyMap<string, TensorInfo>; metadata: Readonly<Record<string, string>> }> {
+  const source = await folder.open(path, signal);
+  try {
+    const { tensors, metadata } = await readHeader(source);
+    return { source, tensors, metadata };
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+/**
+ * Opens a model's folder: config.json and model.safetensors, or the shards of model.safetensors.index.json.
+ *
+ * @throws LorikeetError `store/…`, `config/…`, `safetensors/…`
+ */
+export async function openCheckpoint(folder: Folder, signal?: AbortSignal): Promise<Checkpoint> {
+  const config = parseConfigJson(await folder.text('config.json', CONFIG_BYTES, signal), 'config.json');
+  const sources: ByteSource[] = [];
+  const tensors = new Map<string, StoredTensor>();
+  const close = async (): Promise<void> => { for (const source of sources) await source.close(); };
+  try {
+    if (await folder.has('model.safetensors.index.json')) {
+      const { weightMap, files } = shardedIndex(await folder.text('model.safetensors.index.json', CONFIG_BYTES, signal));
+      for (const file of files) {
+        const shard = await openSafetensors(folder, file, signal);
+        sources.push(shard.source);
+        for (const [name, info] of shard.tensors) if (weightMap.get(name) === file) tensors.set(name, { info, source: shard.source });
+      }
+      for (const [name, file] of weightMap) if (!tensors.has(name)) throw new LorikeetError('model/missing-tensor', `Tensor "${name}" is missing: expected in ${file} as model.safetensors.index.json says, found no such tensor there.`, { expected: name });
+    } else {
+      const single = await openSafetensors(folder, 'model.safetensors', signal);
+      sources.push(single.source);
+      for (const [name, info] of single.tensors) tensors.set(name, { info, source: single.source });
+    }
+    return { folder, config, tensors, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** What a model asks of its checkpoint: each tensor by name and shape, declared into one block. */
+export class Weights {
+  readonly plan = new BlockPlan();
+  readonly used = new Set<string>();
+  readonly #tensors: ReadonlyMap<string, StoredTensor>;
+  readonly #bare: string;
+
+  /** Checkpoints of a bare model, without its head, lack the prefix `bare` (`model.`, `transformer.`). */
+  constructor(tensors: ReadonlyMap<string, StoredTensor>, bare = '') {
+    this.#tensors = tensors;
+    this.#bare = bare;
+  }
+
+  has(name: string): boolean {
+    return this.#find(name) !== undefined;
+  }
+
+  #find(name: string): StoredTensor | undefined {
+    for (const full of this.#bare && name.startsWith(this.#bare) ? [name, name.slice(this.#bare.length)] : [name]) {
+      const found = this.#tensors.get(full);
+      if (found) {
+        this.used.add(full);
+        return found;
+      }
+    }
+    return undefined;
+  }
+
+  #get(name: string, shape: readonly number[]): StoredTensor {
+    const found = this.#find(name);
+    if (!found) throw new LorikeetError('model/missing-tensor', `Tensor "${name}" is missing: expected ${JSON.stringify(shape)} as config.json says, found ${this.#tensors.size} other tensors.`, { expected: name });
+    if (found.info.shape.length !== shape.length || found.info.shape.some((d, i) => d !== shape[i])) {
+      throw new LorikeetError('model/shape-mismatch', `Tensor "${name}" doesn't fit config.json: expected ${JSON.stringify(shape)}, found ${JSON.stringify(found.info.shape)}.`, { expected: shape, found: found.info.shape });
+    }
+    return found;
+  }
+
+  /** W [n, k]; by columns the file holds [k, n]. */
+  matrix(name: string, n: number, k: number, layout: 'rows' | 'columns' = 'rows'): Matrix {
+    const { source, info } = this.#get(name, layout === 'rows' ? [n, k] : [k, n]);
+    return this.plan.tensorMatrix(source, info, n, k, layout);
+  }
+
+  vector(name: string, n: number): Vector {
+    const { source, info } = this.#get(name, [n]);
+    return this.plan.tensorVector(source, info, n);
+  }
+
+  conv(name: string, out: number, inPerGroup: number, kernel: number): Matrix {
+    const { source, info } = this.#get(name, [out, inPerGroup, kernel]);
+    return this.plan.tensorConv(source, info, out, inPerGroup, kernel, 1);
+  }
+}

@@ -1,0 +1,154 @@
+import type { Runtime } from '../arena/runtime.js';
+import { createFrame, type Frame } from './frame.js';
+import type { Op, Ops, Value } from './ops.js';
+import { planBuffers } from './plan.js';
+import { record } from './record.js';
+import { runConv1d } from './run-conv1d.js';
+import { runEmbed } from './run-embed.js';
+import { runLinear } from './run-linear.js';
+import { runNorm } from './run-norm.js';
+
+/** Scratch for the deltas of adapters, shared by all ops of a program; it grows when an adapter is put to use that needs more, never in a step. */
+export interface Workspace {
+  ptr: number;
+  bytes: number;
+}
+
+/** Floats of scratch that the attention kernel asks for: see the head of assembly/attention/attention.ts. */
+const attentionScratch = ({ heads, kvHeads, headDim }: { heads: number; kvHeads: number; headDim: number }): number => (heads / kvHeads) * (headDim + 64) + 64;
+
+/**
+ * A recorded forward pass over planned buffers, replayed once for each frame. The buffers live in the activations arena until {@link dispose}.
+ *
+ * A run can stop between two ops and go on later ({@link run}'s deadline), so that a long prompt or a large model leaves a game its frame.
+ */
+export class Program {
+  readonly frame: Frame;
+  readonly result: Value;
+  readonly inputs: readonly Value[];
+  /** The bytes of the planned buffers, and the least that any plan could take. */
+  readonly plannedBytes: number;
+  readonly lowerBound: number;
+  readonly #ops: readonly Op[];
+  readonly #runtime: Runtime;
+  readonly #workspace: Workspace = { ptr: 0, bytes: 0 };
+  readonly #widest: number;
+  #block: number;
+  #at = 0;
+
+  constructor(runtime: Runtime, forward: (ops: Ops) => Value, maxRows: number, maxOutputs: number) {
+    const recording = record(forward, attentionScratch);
+    const plan = planBuffers(recording, maxRows, maxOutputs);
+    const indexBytes = Math.ceil(((2 * maxRows + maxOutputs) * 4) / 64) * 64;
+    this.#runtime = runtime;
+    this.#ops = recording.ops;
+    this.result = recording.result;
+    this.inputs = recording.inputs;
+    this.plannedBytes = plan.bytes;
+    this.lowerBound = plan.lowerBound;
+    // Floats of the widest op's input, output and rank-independent temporaries: what DoRA and convolutions need of the workspace.
+    this.#widest = Math.max(1, ...recording.ops.map(workspaceFloats(maxRows, maxOutputs)));
+    this.#block = runtime.activations.alloc(indexBytes + plan.bytes);
+    this.frame = createFrame(this.#block, this.#block + maxRows * 4, this.#block + 2 * maxRows * 4, maxRows, maxOutputs);
+    const base = this.#block + indexBytes;
+    for (const [value, offset] of plan.offsets) value.ptr = base + offset;
+    for (const op of recording.ops) for (const value of [...op.reads, ...op.writes]) value.ptr = value.root.ptr + value.column * 4;
+    this.result.ptr = this.result.root.ptr + this.result.column * 4;
+    try {
+      this.reserve(0, false);
+    } catch (error) {
+      runtime.activations.free(this.#block);
+      throw error;
+    }
+  }
+
+  /**
+   * Makes sure that adapters of up to `rank` (and, with `dora`, base products kept apart) find scratch. Called when a blend is put to use, before the first step.
+   *
+   * @throws LorikeetError `memory/exhausted`; the program stays as it was
+   */
+  reserve(rank: number, temporaries: boolean): void {
+    const rows = Math.max(this.frame.maxRows, this.frame.maxOutputs);
+    const bytes = Math.max(64, 4 * (rows * rank + (temporaries ? this.#widest : this.#convolutions())));
+    if (bytes <= this.#workspace.bytes) return;
+    const { activations } = this.#runtime;
+    const ptr = activations.alloc(bytes);
+    if (this.#workspace.ptr) activations.free(this.#workspace.ptr);
+    this.#workspace.ptr = ptr;
+    this.#workspace.bytes = bytes;
+  }
+
+  #convolutions(): number {
+    return Math.max(0, ...this.#ops.map((op) => (op.op === 'conv1d' ? this.#widest : 0)));
+  }
+
+  /** The list, for tests and for those who want to look. */
+  get ops(): readonly Op[] {
+    return this.#ops;
+  }
+
+  /**
+   * Runs the frame, or goes on with one that was stopped, until it is done or the clock passes `deadline` (checked between ops).
+   *
+   * @returns true when the result stands in `result.ptr`
+   */
+  run(deadline = Infinity): boolean {
+    const ops = this.#ops;
+    while (this.#at < ops.length) {
+      this.#runOp(ops[this.#at++]!);
+      if (deadline !== Infinity && this.#at < ops.length && performance.now() >= deadline) return false;
+    }
+    this.#at = 0;
+    return true;
+  }
+
+  /** Forgets a stopped run. */
+  reset(): void {
+    this.#at = 0;
+  }
+
+  #runOp(op: Op): void {
+    const { kernels } = this.#runtime;
+    const { frame } = this;
+    switch (op.op) {
+      case 'linear': return runLinear(kernels, op, frame, this.#workspace);
+      case 'embed': return runEmbed(kernels, op, frame, this.#workspace);
+      case 'conv1d': return runConv1d(kernels, op, frame, this.#workspace);
+      case 'norm': return runNorm(kernels, op, frame);
+      case 'angles': return kernels.angles(op.y.ptr, frame.positions, op.frequencies, frame.tokens.rows, op.y.width / 2, op.scaling);
+      case 'rope': return kernels.rope(op.x.ptr, op.x.ld, op.angles.ptr, frame.tokens.rows, op.heads, op.headDim, op.rotaryDim);
+      case 'attention': {
+        const { layer, heads, kvHeads, headDim, scale, window } = op.spec;
+        const { segments, count } = frame.tokens;
+        for (let i = 0; i < count; i++) {
+          const { from, rows, position, table, tableStride } = segments[i]!;
+          const layerTable = table + layer * tableStride;
+          kernels.kvStore(layerTable, op.k.ptr + from * op.k.ld * 4, op.k.ld, op.v.ptr + from * op.v.ld * 4, op.v.ld, position, rows, kvHeads, headDim);
+          kernels.attention(op.y.ptr + from * op.y.ld * 4, op.y.ld, op.q.ptr + from * op.q.ld * 4, op.q.ld, layerTable, position, rows, heads, kvHeads, headDim,
+            scale, window, op.scratch.ptr, 0, kvHeads);
+        }
+        return;
+      }
+      case 'activate': return kernels.activate(op.y.ptr, op.x.ptr, frame[op.y.domain as 'tokens'].rows * op.x.width, op.kind);
+      case 'gate': return kernels.gate(op.y.ptr, op.g.ptr, op.u.ptr, frame[op.y.domain as 'tokens'].rows * op.g.width, op.kind);
+      case 'add': return kernels.add(op.y.ptr, op.a.ptr, op.b.ptr, frame[op.y.domain as 'tokens'].rows * op.a.width);
+      case 'outputs': return kernels.copyRows(op.y.ptr, op.y.ld, op.x.ptr, op.x.ld, frame.outputRows, frame.outputs.rows, op.x.width);
+    }
+  }
+
+  /** Gives the buffers back. */
+  dispose(): void {
+    if (this.#block === 0) return;
+    this.#runtime.activations.free(this.#block);
+    if (this.#workspace.ptr) this.#runtime.activations.free(this.#workspace.ptr);
+    this.#block = this.#workspace.ptr = this.#workspace.bytes = 0;
+  }
+}
+
+/** Floats that an op may need beside the low-rank vectors: a base product kept apart, one adapter's share of it, factors; a convolution its unrolled rows. */
+const workspaceFloats = (maxRows: number, maxOutputs: number) => (op: Op): number => {
+  if (op.op !== 'linear' && op.op !== 'embed' && op.op !== 'conv1d') return 0;
+  const rows = op.y.domain === 'outputs' && op.op !== 'conv1d' ? maxOutputs : Math.max(maxRows, maxOutputs);
+  const unrolled = op.op === 'conv1d' ? rows * op.module.kernel * op.module.inChannels : 0;
+  return 2 * rows * op.y.width + 2 * op.y.width + unrolled + 256;
+};

@@ -1,0 +1,196 @@
+import { AdapterBank } from '../adapters/bank.js';
+import type { Blend } from '../adapters/adapter.js';
+import { createRuntime, memoryReport, type MemoryReport, type Runtime, type RuntimeOptions } from '../arena/runtime.js';
+import { LorikeetError } from '../errors.js';
+import { disposeModel, loadModel, type Model } from '../models/model.js';
+import { checkTokens, evaluate } from '../models/evaluate.js';
+import type { Folder } from '../store/source.js';
+import { openFolder, type FolderOrigin } from '../store/open.js';
+import type { ChatMessage } from '../text/chat-template.js';
+import type { Tokenizer } from '../text/tokenizer.js';
+import type { Backend } from '../wasm/load.js';
+import { EngineCore } from './engine-core.js';
+import { readText } from './model-text.js';
+import { Scheduler } from './scheduler.js';
+import { Session, type GenerateOptions, type SessionOptions } from './session.js';
+
+/** Options of {@link createEngine}. */
+export interface EngineOptions extends RuntimeOptions {
+  /** A Hugging Face folder: path, URL, files, bytes by name. */
+  model: FolderOrigin;
+  signal?: AbortSignal;
+  /** Called with the bytes of weights placed so far and the bytes in all. */
+  onProgress?: (done: number, total: number) => void;
+  /** `manual`: streams get further only by {@link Engine.step}, in a game's loop. Default: they work by themselves and let the event loop breathe. */
+  loop?: 'auto' | 'manual';
+}
+
+/** One model in memory, adapters around it, sessions on it, until {@link dispose}. Made by {@link createEngine}. */
+export class Engine {
+  readonly adapters: AdapterBank;
+  readonly model: Model;
+  readonly #core: EngineCore;
+
+  constructor(core: EngineCore) {
+    this.#core = core;
+    this.adapters = core.bank;
+    this.model = core.model;
+  }
+
+  /** Which build of the kernels runs, on how many threads, and why no other. */
+  get backend(): Backend {
+    return this.#core.runtime.backend;
+  }
+
+  get tokenizer(): Tokenizer {
+    return this.#core.requireTokenizer();
+  }
+
+  /** A conversation of its own. */
+  session(options: SessionOptions = {}): Session {
+    this.#alive();
+    return new Session(this.#core, options);
+  }
+
+  /**
+   * Answers one line, or a conversation whose last message is the user's, in a session of its own.
+   *
+   * @example
+   * for await (const piece of engine.chat('Where is the treasure?', { adapters: { pirate: 1 } })) process.stdout.write(piece);
+   */
+  async *chat(prompt: string | readonly ChatMessage[], options: SessionOptions & GenerateOptions = {}): AsyncGenerator<string, void, undefined> {
+    const { system, adapters, seed, contextLength, kv, ...generate } = options;
+    const session = this.session({ ...(system === undefined ? {} : { system }), ...(adapters ? { adapters } : {}), ...(seed === undefined ? {} : { seed }), ...(contextLength === undefined ? {} : { contextLength }), ...(kv ? { kv } : {}) });
+    try {
+      if (typeof prompt === 'string') yield* session.say(prompt, generate);
+      else {
+        const last = prompt.at(-1);
+        if (last?.role !== 'user') throw new LorikeetError('session/messages', `The last message expected the role "user", got ${JSON.stringify(last?.role)}.`, { expected: 'user', found: last?.role });
+        session.messages.push(...prompt.slice(0, -1));
+        yield* session.say(last.content, generate);
+      }
+    } finally {
+      session.dispose();
+    }
+  }
+
+  /** Continues a text or token ids, without a chat template, in a session of its own. */
+  async *complete(prompt: string | readonly number[], options: SessionOptions & GenerateOptions = {}): AsyncGenerator<string, void, undefined> {
+    const { adapters, seed, contextLength, kv, ...generate } = options;
+    const session = this.session({ ...(adapters ? { adapters } : {}), ...(seed === undefined ? {} : { seed }), ...(contextLength === undefined ? {} : { contextLength }), ...(kv ? { kv } : {}) });
+    try {
+      yield* session.complete(prompt, generate);
+    } finally {
+      session.dispose();
+    }
+  }
+
+  /**
+   * Logits of a whole sequence.
+   *
+   * @returns [tokens.length, outputSize] floats, row-major, for `adapters` or the active blend
+   */
+  logits(tokens: readonly number[], options: { adapters?: Blend; signal?: AbortSignal } = {}): Float32Array {
+    const { outputSize } = this.model;
+    const result = new Float32Array(tokens.length * outputSize);
+    this.#evaluate(tokens, options, (position, ptr) => {
+      const { f32 } = this.#core.runtime.views;
+      result.set(f32.subarray(ptr / 4, ptr / 4 + outputSize), position * outputSize);
+    });
+    return result;
+  }
+
+  /**
+   * log p(token | those before it), natural, for every token after the first.
+   *
+   * @returns tokens.length − 1 numbers
+   */
+  logProbabilities(tokens: readonly number[], options: { adapters?: Blend; signal?: AbortSignal } = {}): Float64Array {
+    const result = new Float64Array(Math.max(0, tokens.length - 1));
+    const { kernels } = this.#core.runtime;
+    this.#evaluate(tokens, options, (position, ptr) => {
+      if (position + 1 < tokens.length) result[position] = kernels.logProbability(ptr, this.model.outputSize, tokens[position + 1]!);
+    });
+    return result;
+  }
+
+  #evaluate(tokens: readonly number[], { adapters = this.adapters.active, signal }: { adapters?: Blend; signal?: AbortSignal }, onRow: (position: number, ptr: number) => void): void {
+    this.#alive();
+    const { runtime, model, scheduler } = this.#core;
+    checkTokens(model, tokens);
+    const blend = this.adapters.resolve(adapters);
+    scheduler.drain();
+    this.#core.reserve(blend);
+    evaluate(runtime, model, scheduler.programFor(tokens.length), tokens, blend, onRow, signal);
+  }
+
+  /**
+   * Works for about `budgetMs` milliseconds on whatever streams wait, then hands the frame back: for a game's loop.
+   *
+   * @returns true while there is more to do
+   */
+  step(budgetMs: number): boolean {
+    this.#alive();
+    if (typeof budgetMs !== 'number' || !(budgetMs > 0)) throw new LorikeetError('engine/budget', `"budgetMs" expected a number above 0, got ${String(budgetMs)}.`, { expected: 'above 0', found: budgetMs });
+    const { scheduler } = this.#core;
+    const deadline = performance.now() + budgetMs;
+    do {
+      if (!scheduler.step(deadline)) break;
+    } while (performance.now() < deadline);
+    this.#core.wake();
+    return scheduler.busy;
+  }
+
+  /** Bytes used, free and largest free block of every arena, and the size of the linear memory. */
+  memory(): MemoryReport {
+    return memoryReport(this.#core.runtime);
+  }
+
+  /** Ends every stream, session and load, and gives everything back. */
+  dispose(): void {
+    const core = this.#core;
+    if (core.disposed) return;
+    core.disposed = true;
+    for (const session of [...core.sessions]) session.dispose();
+    core.bank.dispose();
+    core.scheduler.dispose();
+    disposeModel(core.runtime, core.model);
+    core.wake();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #alive(): void {
+    if (this.#core.disposed) throw new LorikeetError('engine/disposed', 'The engine is disposed: expected a living one; create another.');
+  }
+}
+
+/**
+ * Loads a model and makes an engine for it.
+ *
+ * @throws LorikeetError `model/…`, `config/…`, `safetensors/…`, `store/…`, `text/…`, `memory/exhausted`, `wasm/…`
+ * @example
+ * const engine = await createEngine({ model: 'models/tavern' });
+ * await engine.adapters.load('pirate', 'adapters/pirate');
+ * for await (const piece of engine.chat('Where is the treasure?', { adapters: { pirate: 1 } })) process.stdout.write(piece);
+ */
+export async function createEngine({ model: from, loop = 'auto', signal, onProgress, ...runtimeOptions }: EngineOptions): Promise<Engine> {
+  const folder: Folder = await openFolder(from, signal ? { signal } : {});
+  const text = await readText(folder, signal);
+  const runtime = await createRuntime(runtimeOptions);
+  const model = await loadModel(runtime, folder, { signal, onProgress });
+  return new Engine(makeCore(runtime, model, text, loop === 'manual'));
+}
+
+function makeCore(runtime: Runtime, model: Model, text: Awaited<ReturnType<typeof readText>>, manual: boolean): EngineCore {
+  const scheduler = new Scheduler(runtime, model);
+  const bank = new AdapterBank(runtime, model.modules, model.modelType, {
+    settle: () => scheduler.drain(),
+    othersInUse: () => scheduler.busy,
+    onBaseChanged: () => { scheduler.baseGeneration++; },
+  });
+  const endTokens = text.endTokens.filter((id) => id < model.vocabSize);
+  return new EngineCore(runtime, model, bank, scheduler, text.tokenizer, text.template, endTokens, manual);
+}

@@ -1,0 +1,167 @@
+import type { ByteSource } from '../store/source.js';
+import type { TensorInfo } from '../formats/safetensors.js';
+import type { Runtime } from '../arena/runtime.js';
+import type { FreeListArena } from '../arena/free-list.js';
+import { LorikeetError } from '../errors.js';
+import { DTYPES, dtypeCode, elementBytes, packedBytes, type DtypeCode, type Matrix, type Vector } from './matrix.js';
+
+/**
+ * How a tensor of a file comes to stand in the block:
+ * `rows`      [n, k] row-major → panels (Linear, lora_A, lora_B, embeddings)
+ * `columns`   [k, n] row-major → panels of the transpose (GPT-2's Conv1D, lora_embedding_A)
+ * `conv`      [out, in/groups, kernel] → for each group panels of [out/groups, kernel·in/groups]
+ * `vector`    any shape → f32, flat
+ */
+type Layout = 'rows' | 'columns' | 'conv' | 'vector';
+
+interface Placement {
+  readonly layout: Layout;
+  readonly info: TensorInfo;
+  readonly source: ByteSource;
+  readonly target: Matrix | Vector;
+  readonly kernel: number;
+  readonly groups: number;
+}
+
+/** Bytes read from a source at a time; also what the staging in linear memory may take, unless one panel of rows is larger. */
+const CHUNK = 4 * 2 ** 20;
+
+/**
+ * A block of one arena in the making: what goes in is declared first, then the block is allocated in one piece,
+ * then the tensors stream into their places, each through a small staging buffer: the file is never in memory a second time.
+ *
+ *     block = [ tensor 0 | pad to 64 | tensor 1 | pad to 64 | … ]
+ */
+export class BlockPlan {
+  readonly #placements: Placement[] = [];
+  readonly #reserved: { ptr: number }[] = [];
+  #bytes = 0;
+
+  /** Bytes of the block as declared so far. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Room for a packed matrix without a tensor behind it (computed later). */
+  matrix(n: number, k: number, dtype: DtypeCode): Matrix {
+    return this.#room({ ptr: 0, dtype, n, k }, packedBytes(n, k, dtype));
+  }
+
+  /** Room for n floats without a tensor behind them. */
+  vector(n: number): Vector {
+    return this.#room({ ptr: 0, n }, n * 4);
+  }
+
+  /** A tensor [n, k] (or, by columns, [k, n]) that becomes a packed matrix, in its own dtype or widened to f32. */
+  tensorMatrix(source: ByteSource, info: TensorInfo, n: number, k: number, layout: 'rows' | 'columns' = 'rows', widen = false): Matrix {
+    const own = dtypeCode(info.dtype, info.name);
+    const target = this.matrix(n, k, widen ? DTYPES.F32 : own);
+    this.#placements.push({ layout, info, source, target, kernel: 1, groups: 1 });
+    return target;
+  }
+
+  /** A convolution's weight [out, inPerGroup, kernel] that becomes, for each group, a packed matrix; `n` and `k` of the result are one group's. */
+  tensorConv(source: ByteSource, info: TensorInfo, out: number, inPerGroup: number, kernel: number, groups: number): Matrix {
+    const dtype = dtypeCode(info.dtype, info.name);
+    const n = out / groups;
+    const k = inPerGroup * kernel;
+    const target = this.#room({ ptr: 0, dtype, n, k }, packedBytes(n, k, dtype) * groups);
+    this.#placements.push({ layout: 'conv', info, source, target, kernel, groups });
+    return target;
+  }
+
+  /** A tensor of n elements that becomes n floats. */
+  tensorVector(source: ByteSource, info: TensorInfo, n: number): Vector {
+    dtypeCode(info.dtype, info.name);
+    const target = this.vector(n);
+    this.#placements.push({ layout: 'vector', info, source, target, kernel: 1, groups: 1 });
+    return target;
+  }
+
+  #room<T extends { ptr: number }>(target: T, bytes: number): T {
+    target.ptr = this.#bytes;
+    this.#reserved.push(target);
+    this.#bytes += Math.ceil(bytes / 64) * 64;
+    return target;
+  }
+
+  /**
+   * Allocates the block, moves every declared matrix and vector to its address and fills those with a tensor behind them, in file order.
+   * On any failure, also an abort between two chunks, the block is given back and nothing remains.
+   *
+   * @returns the block's address, to be freed by the caller
+   * @throws LorikeetError `memory/exhausted`, `tensor/not-finite`, whatever the sources throw; the signal's reason on abort
+   */
+  async place(runtime: Runtime, arena: FreeListArena, { signal, onProgress }: PlaceOptions = {}): Promise<number> {
+    const block = arena.alloc(Math.max(this.#bytes, 64));
+    try {
+      for (const target of this.#reserved) target.ptr += block;
+      const total = this.#placements.reduce((sum, p) => sum + p.info.end - p.info.begin, 0);
+      let done = 0;
+      for (const placement of [...this.#placements].sort((a, b) => (a.source === b.source ? a.info.begin - b.info.begin : 0))) {
+        done += await place(runtime, placement, signal, (bytes) => onProgress?.(done + bytes, total));
+      }
+      return block;
+    } catch (error) {
+      arena.free(block);
+      throw error;
+    }
+  }
+}
+
+export interface PlaceOptions {
+  signal?: AbortSignal | undefined;
+  /** Called with the bytes placed so far and the bytes in all. */
+  onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/** Streams one tensor into its place, a whole number of source rows at a time. */
+async function place(runtime: Runtime, placement: Placement, signal: AbortSignal | undefined, onBytes: (bytes: number) => void): Promise<number> {
+  const { info, source, layout, target } = placement;
+  const dtype = dtypeCode(info.dtype, info.name);
+  const size = elementBytes(dtype);
+  const total = info.end - info.begin;
+  const rowBytes = layout === 'vector' ? size : (total / sourceRows(placement));
+  // Panels are made of 8 rows, so a chunk holds a multiple of 8; a convolution is placed group by group, in one chunk each.
+  const step = layout === 'conv' ? total / placement.groups : Math.max(8, Math.floor(CHUNK / rowBytes) & ~7) * rowBytes;
+  for (let at = 0; at < total; at += step) {
+    signal?.throwIfAborted();
+    const bytes = Math.min(step, total - at);
+    const chunk = await source.read(info.begin + at, info.begin + at + bytes);
+    signal?.throwIfAborted();
+    stage(runtime, placement, chunk, at / rowBytes, bytes / rowBytes, dtype);
+    onBytes(at + bytes);
+  }
+  if (total === 0 && 'n' in target && target.n > 0) throw new LorikeetError('tensor/empty', `Tensor "${info.name}" is empty.`, { found: info.shape });
+  return total;
+}
+
+const sourceRows = ({ layout, target, groups }: Placement): number => {
+  const matrix = target as Matrix;
+  return layout === 'columns' ? matrix.k : layout === 'conv' ? matrix.n * groups : matrix.n;
+};
+
+/** Copies a chunk (source rows from … from + rows) to the staging buffer and packs it from there. Synchronous: the scratch arena's marks nest. */
+function stage({ kernels, scratch, views }: Runtime, { layout, info, target, kernel }: Placement, chunk: Uint8Array, from: number, rows: number, dtype: DtypeCode): void {
+  const mark = scratch.mark();
+  try {
+    const staging = scratch.alloc(chunk.byteLength);
+    views.u8.set(chunk, staging);
+    if (kernels.allFinite(staging, chunk.byteLength / elementBytes(dtype), dtype) === 0) {
+      throw new LorikeetError('tensor/not-finite', `Tensor "${info.name}" has a NaN or an infinity: expected finite numbers; the file is damaged or its training diverged.`, { expected: 'finite numbers', found: info.name });
+    }
+    if (layout === 'vector') return kernels.widen(target.ptr + from * 4, staging, rows, dtype);
+    const { ptr, n, k, dtype: packed } = target as Matrix;
+    let source = staging;
+    if (packed !== dtype) {
+      const count = chunk.byteLength / elementBytes(dtype);
+      source = scratch.alloc(count * 4);
+      kernels.widen(source, staging, count, dtype);
+    }
+    if (layout === 'rows') kernels.pack(ptr + from * k * elementBytes(packed), source, rows, k, packed);
+    else if (layout === 'columns') kernels.packColumns(ptr, source, n, k, from, rows, packed);
+    else kernels.packConv(ptr + Math.floor(from / n) * packedBytes(n, k, dtype), staging, n, k / kernel, kernel, dtype);
+  } finally {
+    scratch.release(mark);
+  }
+}

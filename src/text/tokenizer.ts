@@ -1,0 +1,32 @@
+import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import { LorikeetError } from '../errors.js';
+
+/** Text to ids and back. A thin face of @huggingface/tokenizers over a tokenizer.json. */
+export interface Tokenizer {
+  /** `special`: put the post-processor's tokens around it (bos …). Special tokens written out in the text are recognised either way. */
+  encode(text: string, special?: boolean): number[];
+  /** Ids to text, without special tokens unless asked for. */
+  decode(ids: readonly number[], special?: boolean): string;
+  /** The id of a token by its exact text, or undefined. */
+  idOf(token: string): number | undefined;
+}
+
+/**
+ * Builds a tokenizer from the texts of tokenizer.json and tokenizer_config.json.
+ *
+ * @throws LorikeetError `text/tokenizer-invalid`
+ */
+export function createTokenizer(tokenizerJson: string, configJson: string): Tokenizer {
+  let tokenizer: HuggingFaceTokenizer;
+  try {
+    tokenizer = new HuggingFaceTokenizer(JSON.parse(tokenizerJson) as object, JSON.parse(configJson) as object);
+  } catch (cause) {
+    throw new LorikeetError('text/tokenizer-invalid', `tokenizer.json can't be used: ${cause instanceof Error ? cause.message : String(cause)}.`, { expected: 'a tokenizer.json of Hugging Face tokenizers', cause });
+  }
+  return {
+    encode: (text, special = true) => tokenizer.encode(text, { add_special_tokens: special }).ids,
+    // The library's clean-up of spaces before punctuation changes text that the model wrote as it meant it.
+    decode: (ids, special = false) => (ids.length === 0 ? '' : tokenizer.decode([...ids], { skip_special_tokens: !special, clean_up_tokenization_spaces: false })),
+    idOf: (token) => tokenizer.token_to_id(token),
+  };
+}
