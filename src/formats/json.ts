@@ -13,7 +13,6 @@ export type JsonObject = ReadonlyMap<string, Json>;
 /** A number as it was written, for readers that count (`1.0`, `1e3` and `-0` aren't counts; 2^53 + 1 isn't a double). */
 export class Numeral {
   constructor(readonly token: string) {}
-  toString(): string { return this.token; }
 }
 
 export type JsonRule = 'syntax' | 'duplicate-key' | 'nan' | 'nesting' | 'trailing';
