@@ -9,6 +9,7 @@ import { engines, root } from './engines.js';
 const test = suite('browser/engines');
 const suites = readdirSync(join(root, 'build/js/tests/kernels')).filter((file) => /^suite-.*\.js$/.test(file)).sort();
 const task: Task = { suites, places: ['low', 'high'] };
+const shortTask: Task = { suites, places: ['low'] };
 let node: EngineReport;
 
 for (const engine of engines) {
@@ -18,13 +19,14 @@ for (const engine of engines) {
     continue;
   }
   test(engine.name, async () => {
-    const report = await engine.run(task);
-    assert.equal(report.failures, []);
+    const report = await engine.run(engine.emulated ? shortTask : task);
+    assert.equal(report.failures.slice(0, 5), [], `${report.failures.length} of ${report.checks} checks failed, the first:`);
     console.log(`${engine.name}: ${report.engine}: ${report.checks} checks in ${report.milliseconds} ms`);
     node ??= report;
-    assert.ok(report.checks > 0);
-    assert.is(report.checks, node.checks);
-    assert.equal(report.digests, node.digests);
+    assert.is.not(report.checks, 0);
+    const expected = Object.entries(node.digests).filter(([name]) => !engine.emulated || name in report.digests);
+    assert.is.not(expected.length, 0);
+    assert.equal(report.digests, Object.fromEntries(expected));
     if (/, isolated|Firefox/.test(engine.name)) assert.ok(report.isolated);
     else assert.not(report.isolated);
   });

@@ -8,6 +8,8 @@ import { servePage } from './server.js';
 
 export interface Engine {
   name: string;
+  /** True where another machine is emulated: tens of times slower, so such an engine gets the shorter task. */
+  emulated: boolean;
   /** Why it can't be started here, or null. */
   missing(): string | null;
   run(task: Task): Promise<EngineReport>;
@@ -33,13 +35,14 @@ function findMiniBrowser(): string | null {
 function browser(name: string, isolated: boolean, locate: () => string | null, hint: string, command: (path: string, profile: string, url: string) => string[]): Engine {
   return {
     name,
+    emulated: false,
     missing: () => (locate() === null ? hint : null),
     async run(task) {
       const server = await servePage(root, isolated);
       const profile = mkdtempSync(join(tmpdir(), 'lorikeet-'));
       const url = `${server.origin}/tests/browser/page.html?task=${encodeURIComponent(JSON.stringify(task))}`;
       const [program, ...args] = command(locate()!, profile, url);
-      const started = start(program!, args, { HOME: profile });
+      const started = start(program!, args, { HOME: profile, TMPDIR: profile });
       try {
         return await within(60, name, started, server.report);
       } finally {
@@ -51,15 +54,16 @@ function browser(name: string, isolated: boolean, locate: () => string | null, h
   };
 }
 
-function runtime(name: string, seconds: number, command: () => string[] | null, hint: string): Engine {
+function runtime(name: string, command: () => string[] | null, hint: string, emulated = false): Engine {
   return {
     name,
+    emulated,
     missing: () => (command() === null ? hint : null),
     async run(task) {
       const [program, ...args] = command()!;
       const started = start(program!, [...args, join(root, 'build/js/tests/browser/main.js'), JSON.stringify(task)], {});
       try {
-        return await within(seconds, name, started, started.ended.then((code) => {
+        return await within(emulated ? 300 : 60, name, started, started.ended.then((code) => {
           if (code !== 0) throw new Error(`${name} ended with ${code}`);
           return JSON.parse(started.output().trim().split('\n').at(-1)!) as EngineReport;
         }));
@@ -85,10 +89,16 @@ function start(program: string, args: string[], env: Record<string, string>) {
     ended,
     output: () => stdout,
     errors: () => stderr,
+    /** Asks all of the group to end (the display server has a lock to remove), and ends it if it doesn't. */
     async end() {
-      try {
-        process.kill(-child.pid!, 'SIGKILL');
-      } catch { /* it ended by itself */ }
+      const signal = (name: 'SIGTERM' | 'SIGKILL') => {
+        try {
+          process.kill(-child.pid!, name);
+        } catch { /* it ended by itself */ }
+      };
+      signal('SIGTERM');
+      await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 3000).unref())]);
+      signal('SIGKILL');
       await ended;
     },
   };
@@ -112,10 +122,10 @@ const chromiumCommand = (path: string, profile: string, url: string) => [path, '
 
 /** Node on this machine comes first: the others are held against it. */
 export const engines: Engine[] = [
-  runtime('Node', 60, () => [process.execPath], ''),
-  runtime('Deno', 60, () => command(findCommand('LORIKEET_DENO', 'deno', installed('deno/node_modules/.bin/deno')), 'run', '--no-config', '--allow-read', '--allow-env'), 'no deno on PATH or in build/engines'),
-  runtime('Bun', 60, () => command(findCommand('LORIKEET_BUN', 'bun', installed('bun/node_modules/.bin/bun')), 'run'), 'no bun on PATH or in build/engines'),
-  runtime('Node for arm64', 300, arm64, 'no qemu-aarch64 on PATH, or no Node for arm64 in build/engines'),
+  runtime('Node', () => [process.execPath], ''),
+  runtime('Deno', () => command(findCommand('LORIKEET_DENO', 'deno', installed('deno/node_modules/.bin/deno')), 'run', '--no-config', '--allow-read', '--allow-env'), 'no deno on PATH or in build/engines'),
+  runtime('Bun', () => command(findCommand('LORIKEET_BUN', 'bun', installed('bun/node_modules/.bin/bun')), 'run'), 'no bun on PATH or in build/engines'),
+  runtime('Node for arm64', arm64, 'no qemu-aarch64 on PATH, or no Node for arm64 in build/engines', true),
   browser('Chromium, isolated', true, chromium, 'no chromium on PATH', chromiumCommand),
   browser('Chromium, not isolated', false, chromium, 'no chromium on PATH', chromiumCommand),
   browser('Firefox', true, () => findCommand('LORIKEET_FIREFOX', 'firefox-esr', '/usr/bin/firefox'), 'no firefox-esr on PATH', (path, profile, url) => [path, '--headless', '--no-remote', '--profile', profile, url]),
