@@ -4,7 +4,7 @@ import type { Module } from '../ops/module.js';
 import { openFolder, type FolderOrigin } from '../store/open.js';
 import { EMPTY_BLEND, type Adapter, type AdapterReport, type Blend, type ResolvedBlend } from './adapter.js';
 import { exportAdapter, type AdapterFiles } from './export.js';
-import { loadAdapter, type LoadAdapterOptions } from './load.js';
+import { loadAdapter, type AdapterIdentity, type LoadAdapterOptions } from './load.js';
 import { mergeAdapters, type Merged } from './merge.js';
 
 /** What an unload gave back now, and what goes back when the streams that still use the adapter end. */
@@ -92,6 +92,21 @@ export class AdapterBank {
     } finally {
       if (this.#loads.get(name) === controller) this.#loads.delete(name);
     }
+  }
+
+  /**
+   * Puts an adapter that is made here and now under a name, as {@link load} does with one from files.
+   *
+   * @throws whatever `make` throws; the former adapter stays
+   */
+  insert(name: string, make: (identity: AdapterIdentity) => Adapter): AdapterReport {
+    this.#alive();
+    checkName(name);
+    const generation = (this.#generations.get(name) ?? 0) + 1;
+    const adapter = make({ name, generation, id: ++this.#ids });
+    this.#generations.set(name, generation);
+    this.#put(adapter);
+    return adapter.report;
   }
 
   /** Puts an adapter under its name; the one that stood there retires. */

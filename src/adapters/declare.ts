@@ -18,10 +18,11 @@ export interface Declared {
   readonly applied: readonly AppliedModule[];
   readonly left: readonly string[];
   readonly warnings: readonly string[];
-  finish(runtime: Runtime, signal?: AbortSignal): Promise<void>;
+  /** What is computed, in order, once the block is placed; a promise only where the file is read again. */
+  readonly finishing: readonly Finish[];
 }
 
-type Finish = (runtime: Runtime, signal?: AbortSignal) => void | Promise<void>;
+export type Finish = (runtime: Runtime, signal?: AbortSignal) => void | Promise<void>;
 
 /**
  * Declares every tensor of an adapter, module by module, into one block:
@@ -64,7 +65,7 @@ export function declareDeltas(modules: readonly Module[], config: AdapterConfig,
     applied.push({ module: module.path, kinds, rank: delta.lowRank?.rank ?? 0, scale: delta.lowRank?.scaling ?? 1, bytes: plan.bytes - before });
   }
   if (applied.length === 0) throw new LorikeetError('adapter/applies-nowhere', 'The adapter applies to no module of this model: expected at least one; it may be made for another base.', { expected: 'at least one module', found: 0 });
-  return { plan, deltas, applied, left, warnings: [], finish: async (runtime, signal) => { for (const finish of finishing) await finish(runtime, signal); } };
+  return { plan, deltas, applied, left, warnings: [], finishing };
 }
 
 /** The input and output sizes of a module as LoRA sees them. */

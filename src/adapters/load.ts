@@ -85,7 +85,7 @@ export async function loadAdapter(runtime: Runtime, modules: readonly Module[], 
   try {
     const block = await inspected.plan.place(runtime, runtime.adapters, options);
     try {
-      await inspected.finish(runtime, options.signal);
+      for (const finish of inspected.finishing) await finish(runtime, options.signal);
     } catch (error) {
       runtime.adapters.free(block);
       throw error;
@@ -97,7 +97,7 @@ export async function loadAdapter(runtime: Runtime, modules: readonly Module[], 
 }
 
 /** An adapter from its declared deltas, once they are in memory. */
-export function createAdapter(identity: AdapterIdentity, declared: Pick<Declared, 'deltas' | 'applied' | 'left' | 'warnings' | 'plan'>, block: number): Adapter {
+export function createAdapter(identity: AdapterIdentity, declared: Omit<Declared, 'finishing'>, block: number): Adapter {
   const { deltas, applied, left, warnings, plan } = declared;
   return {
     ...identity, deltas, block, scale: 1, pins: 0, retired: false, config: null, invocation: null,

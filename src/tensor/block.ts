@@ -93,19 +93,46 @@ export class BlockPlan {
    * @throws LorikeetError `memory/exhausted`, `tensor/not-finite`, whatever the sources throw; the signal's reason on abort
    */
   async place(runtime: Runtime, arena: FreeListArena, { signal, onProgress }: PlaceOptions = {}): Promise<number> {
-    const block = arena.alloc(Math.max(this.#bytes, 64));
+    const block = this.#settle(arena);
     try {
-      for (const target of this.#reserved) target.ptr += block;
       const total = this.#placements.reduce((sum, p) => sum + p.info.end - p.info.begin, 0);
       let done = 0;
-      for (const placement of [...this.#placements].sort((a, b) => (a.source === b.source ? a.info.begin - b.info.begin : 0))) {
-        done += await place(runtime, placement, signal, (bytes) => onProgress?.(done + bytes, total));
+      for (const { source, begin, end, apply } of this.#pieces(runtime)) {
+        signal?.throwIfAborted();
+        const chunk = await source.read(begin, end);
+        signal?.throwIfAborted();
+        apply(chunk);
+        onProgress?.((done += end - begin), total);
       }
       return block;
     } catch (error) {
       arena.free(block);
       throw error;
     }
+  }
+
+  /** {@link place} for tensors whose bytes are at hand already: `bytes` is the whole file that every source stands for. */
+  placeNow(runtime: Runtime, arena: FreeListArena, bytes: Uint8Array): number {
+    const block = this.#settle(arena);
+    try {
+      for (const { begin, end, apply } of this.#pieces(runtime)) apply(bytes.subarray(begin, end));
+      return block;
+    } catch (error) {
+      arena.free(block);
+      throw error;
+    }
+  }
+
+  /** Allocates the block and turns every target's place in it into an address. */
+  #settle(arena: FreeListArena): number {
+    const block = arena.alloc(Math.max(this.#bytes, 64));
+    for (const target of this.#reserved) target.ptr += block;
+    return block;
+  }
+
+  /** Every tensor in file order, in pieces of whole source rows. */
+  *#pieces(runtime: Runtime): Generator<Piece> {
+    for (const placement of [...this.#placements].sort((a, b) => (a.source === b.source ? a.info.begin - b.info.begin : 0))) yield* pieces(runtime, placement);
   }
 }
 
@@ -115,25 +142,26 @@ export interface PlaceOptions {
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** Streams one tensor into its place, a whole number of source rows at a time. */
-async function place(runtime: Runtime, placement: Placement, signal: AbortSignal | undefined, onBytes: (bytes: number) => void): Promise<number> {
+/** A stretch of a file, and what is done with its bytes. */
+interface Piece {
+  readonly source: ByteSource;
+  readonly begin: number;
+  readonly end: number;
+  apply(chunk: Uint8Array): void;
+}
+
+function* pieces(runtime: Runtime, placement: Placement): Generator<Piece> {
   const { info, source, layout, target } = placement;
   const dtype = dtypeCode(info.dtype, info.name);
-  const size = elementBytes(dtype);
   const total = info.end - info.begin;
-  const rowBytes = layout === 'vector' ? size : (total / sourceRows(placement));
+  if (total === 0) throw new LorikeetError('tensor/empty', `Tensor "${info.name}" is empty: expected at least one element.`, { expected: target.n, found: info.shape });
+  const rowBytes = layout === 'vector' ? elementBytes(dtype) : total / sourceRows(placement);
   // Panels are made of 8 rows, so a chunk holds a multiple of 8; a convolution is placed group by group, in one chunk each.
   const step = layout === 'conv' ? total / placement.groups : Math.max(8, Math.floor(CHUNK / rowBytes) & ~7) * rowBytes;
   for (let at = 0; at < total; at += step) {
-    signal?.throwIfAborted();
     const bytes = Math.min(step, total - at);
-    const chunk = await source.read(info.begin + at, info.begin + at + bytes);
-    signal?.throwIfAborted();
-    stage(runtime, placement, chunk, at / rowBytes, bytes / rowBytes, dtype);
-    onBytes(at + bytes);
+    yield { source, begin: info.begin + at, end: info.begin + at + bytes, apply: (chunk) => stage(runtime, placement, chunk, at / rowBytes, bytes / rowBytes, dtype) };
   }
-  if (total === 0 && 'n' in target && target.n > 0) throw new LorikeetError('tensor/empty', `Tensor "${info.name}" is empty.`, { found: info.shape });
-  return total;
 }
 
 const sourceRows = ({ layout, target, groups }: Placement): number => {
