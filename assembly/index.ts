@@ -42,3 +42,5 @@ export { seed } from './sample/random';
 export { sample } from './sample/sample';
 
 // combine
+export { bernoulli, copyScaled, disjointMerge, drop, prune } from './combine/elements';
+export { orthonormalize, svd } from './combine/svd';

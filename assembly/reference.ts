@@ -27,3 +27,4 @@ export { angles, attention, inverseFrequencies, kvStore, rope } from './attentio
 export { argmax, logProbability, penalize, sample, seed } from './sample/reference';
 
 // combine
+export { bernoulli, copyScaled, disjointMerge, drop, orthonormalize, prune, svd } from './combine/reference';

@@ -1,7 +1,7 @@
 // Top-p without a sort. In ascending order, values are removed while the mass up to and with them is at most (1 − p) of the whole; the best stays.
 //
-// The bits of floats ≥ 0 order as they do. Between the least and the largest of the values still in question lies a middle; the mass of those below it
-// says on which side the cut is, and the other side is dropped: at most 30 rounds, in practice two or three over the values.
+// The mass of the values below the middle of those still in question says on which side the cut is (simd/select.ts).
+import { keepBelow, keepFrom, largestBits, leastBits } from '../simd/select';
 import { mass, massAbove } from './mass';
 
 /**
@@ -43,41 +43,4 @@ export function nucleus(x: usize, count: i32, p: f64, scratch: usize): f32 {
 @inline
 export function removedTies(scratch: usize): i32 {
   return load<i32>(scratch);
-}
-
-/** Moves the values with bits ≥ middle to the front; returns how many. Without a branch: which way each goes is as good as random. */
-function keepFrom(x: usize, count: i32, middle: i32): i32 {
-  let to = x;
-  for (let p = x, end = x + (<usize>count << 2); p < end; p += 4) {
-    const bits = load<i32>(p);
-    store<i32>(to, bits);
-    to += <usize>i32(bits >= middle) << 2;
-  }
-  return <i32>((to - x) >>> 2);
-}
-
-function keepBelow(x: usize, count: i32, middle: i32): i32 {
-  let to = x;
-  for (let p = x, end = x + (<usize>count << 2); p < end; p += 4) {
-    const bits = load<i32>(p);
-    store<i32>(to, bits);
-    to += <usize>i32(bits < middle) << 2;
-  }
-  return <i32>((to - x) >>> 2);
-}
-
-function leastBits(x: usize, count: i32): i32 {
-  let least = i32x4.splat(i32.MAX_VALUE);
-  const end = x + (<usize>count << 2), end4 = x + (<usize>(count & ~3) << 2);
-  for (; x < end4; x += 16) least = i32x4.min_s(least, v128.load(x));
-  for (; x < end; x += 4) least = i32x4.min_s(least, v128.load32_splat(x));
-  return min<i32>(min<i32>(i32x4.extract_lane(least, 0), i32x4.extract_lane(least, 1)), min<i32>(i32x4.extract_lane(least, 2), i32x4.extract_lane(least, 3)));
-}
-
-function largestBits(x: usize, count: i32): i32 {
-  let largest = i32x4.splat(0);
-  const end = x + (<usize>count << 2), end4 = x + (<usize>(count & ~3) << 2);
-  for (; x < end4; x += 16) largest = i32x4.max_s(largest, v128.load(x));
-  for (; x < end; x += 4) largest = i32x4.max_s(largest, v128.load32_splat(x));
-  return max<i32>(max<i32>(i32x4.extract_lane(largest, 0), i32x4.extract_lane(largest, 1)), max<i32>(i32x4.extract_lane(largest, 2), i32x4.extract_lane(largest, 3)));
 }
