@@ -15,7 +15,7 @@ export function seedSampler({ kernels }: Runtime, state: number, seed: number): 
  * @returns the token's id
  */
 export function sampleToken({ kernels }: Runtime, logits: number, n: number, options: Sampling, history: number, count: number, state: number, scratch: number): number {
-  if (options.repetitionPenalty !== 1) kernels.penalize(logits, n, history, count, options.repetitionPenalty);
+  if (options.repetitionPenalty !== 1) kernels.penalize(logits, n, history, count, options.repetitionPenalty, scratch);
   if (options.temperature === 0) return kernels.argmax(logits, n);
   return kernels.sample(logits, n, options.temperature, options.topK, options.topP, options.minP, state, scratch);
 }

@@ -59,8 +59,16 @@ export interface Kernels {
   attention(y: N, ldy: N, q: N, ldq: N, table: N, position: N, rows: N, heads: N, kvHeads: N, headDim: N, scale: N, window: N, scratch: N, from: N, to: N): void;
   // sample
   argmax(x: N, n: N): N;
-  penalize(x: N, n: N, history: N, count: N, penalty: N): void;
+  penalize(x: N, n: N, history: N, count: N, penalty: N, scratch: N): void;
   seed(state: N, lo: N, hi: N): void;
   sample(x: N, n: N, temperature: N, topK: N, topP: N, minP: N, state: N, scratch: N): N;
   logProbability(x: N, n: N, id: N): N;
+  // combine
+  copyScaled(y: N, ldy: N, x: N, ldx: N, m: N, n: N, scale: N): void;
+  prune(x: N, count: N, keep: N, scratch: N): void;
+  bernoulli(mask: N, count: N, density: N, state: N): void;
+  drop(x: N, mask: N, count: N, density: N): void;
+  disjointMerge(y: N, tensors: N, weights: N, adapters: N, count: N, method: N): void;
+  orthonormalize(q: N, t: N, r: N, k: N, n: N, scratch: N): void;
+  svd(b: N, a: N, w: N, m: N, n: N, rank: N, scratch: N): void;
 }
