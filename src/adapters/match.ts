@@ -116,7 +116,7 @@ function select(modules: readonly MatchableModule[], given: AdapterConfig, archi
   const { config, tiedTargets, tiedSaved, warnings } = tie(modules, given);
   const targets = resolveTargets(config.target_modules, modules, architecture);
   const excluded = config.exclude_modules === null || config.exclude_modules.length === 0 ? () => false : nameTest(config.exclude_modules);
-  const insideSaved = (config.modules_to_save ?? []).map(savedPattern);
+  const insideSaved = (config.modules_to_save ?? []).map((name) => savedPattern(name));
   const layerOf = layerIndex(config);
   const fullmatch = typeof targets === 'string' ? compileRegex(targets) : null;
   const isTarget = (path: string): Judgement => {

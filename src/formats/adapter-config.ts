@@ -9,7 +9,7 @@ import { LorikeetError } from '../errors.js';
 import { IGNORED, NEUTRAL, type NeutralRule, refusedInit } from './adapter-options.js';
 import { type Json, JsonProblem, type JsonObject, parseJson, showJson } from './json.js';
 import { layerPattern, pathPattern, savedPattern } from './adapter-patterns.js';
-import { compileRegex } from './regex.js';
+import { compileRegex, type Regex } from './regex.js';
 
 /** A LoRA configuration, keys as PEFT's. One value or a list of values is always a list here; absent is null. */
 export interface AdapterConfig {
@@ -45,6 +45,8 @@ export interface AdapterConfig {
 
 /** The most patterns that rank_pattern, alpha_pattern or a list of names may hold: files come from strangers. */
 const MAX_LIST = 65536;
+/** The most instructions of all patterns together: each module's path is held against all of them. */
+const MAX_PATTERN_SIZE = 65536;
 
 /**
  * Reads the text of an adapter_config.json.
@@ -97,8 +99,8 @@ function readFields(fields: Fields): Omit<AdapterConfig, 'warnings'> {
 
 /** Rules between keys: those of LoraConfig.__post_init__ and of the variants that its layers know. */
 function checkTogether(config: Omit<AdapterConfig, 'warnings'>, fields: Fields): void {
-  for (const name of config.modules_to_save ?? []) savedPattern(name);
-  for (const pattern of config.layers_pattern ?? []) layerPattern(pattern);
+  for (const name of config.modules_to_save ?? []) savedPattern(name, fields.spend);
+  for (const pattern of config.layers_pattern ?? []) fields.spend(layerPattern(pattern));
   const given = (key: string) => (fields.raw(key) ?? null) !== null;
   if (typeof config.target_modules === 'string') {
     for (const key of ['layers_to_transform', 'layers_pattern']) {
@@ -142,7 +144,14 @@ function invalid(key: string, problem: string, expected: string, found: string):
 /** Typed access to the object's keys; what was asked for is remembered, so that the rest can be judged. */
 class Fields {
   private readonly asked = new Set<string>();
+  private spent = 0;
   constructor(private readonly root: JsonObject) {}
+
+  /** Counts a pattern against what all of them may take. */
+  readonly spend = (pattern: Regex): void => {
+    this.spent += pattern.size;
+    if (this.spent > MAX_PATTERN_SIZE) throw new LorikeetError('adapter/config-regex', `The patterns of adapter_config.json come to more than ${MAX_PATTERN_SIZE} steps for each character; write fewer or simpler ones.`, { expected: MAX_PATTERN_SIZE, found: this.spent });
+  };
 
   raw(key: string): Json | undefined {
     this.asked.add(key);
@@ -192,7 +201,7 @@ class Fields {
     }
     if (key === 'target_modules' && value.toLowerCase() === 'all-linear') return 'all-linear';
     if (key === 'exclude_modules' && value === '') return null;
-    compileRegex(value); // refused here, not at the first module
+    this.spend(compileRegex(value)); // refused here, not at the first module
     return value;
   }
 
@@ -201,10 +210,7 @@ class Fields {
     if (value === null) return null;
     const list = single && typeof value === 'number' ? [value] : value;
     if (!Array.isArray(list) || list.length > MAX_LIST || !list.every(isCount)) this.wrong(key, single ? 'a whole number, or a list of them' : 'a list of whole numbers');
-    if (list.length === 0) {
-      if (single) return null; // PEFT: no index means every layer
-      this.wrong(key, 'at least one');
-    }
+    if (list.length === 0) return null; // no index is every layer, no invocation token is no aLoRA
     return Object.freeze([...(list as readonly number[])]);
   }
 
@@ -215,7 +221,7 @@ class Fields {
     const patterns = new Map<string, number>();
     for (const [pattern, entry] of value as JsonObject) {
       if (typeof entry !== 'number' || !holds(entry)) this.wrong(`${key}[${JSON.stringify(pattern)}]`, expected, entry);
-      pathPattern(pattern);
+      pathPattern(pattern, this.spend);
       patterns.set(pattern, entry);
     }
     return patterns;
@@ -229,7 +235,7 @@ class Fields {
     }
     const byModule = new Map<string, readonly number[]>();
     for (const [module, ids] of value as JsonObject) {
-      if (!Array.isArray(ids) || ids.length === 0 || ids.length > MAX_LIST || !ids.every(isCount)) this.wrong(`${key}[${JSON.stringify(module)}]`, 'a list of token ids', ids);
+      if (!Array.isArray(ids) || ids.length > MAX_LIST || !ids.every(isCount)) this.wrong(`${key}[${JSON.stringify(module)}]`, 'a list of token ids', ids);
       byModule.set(module, Object.freeze([...(ids as readonly number[])]));
     }
     return byModule;

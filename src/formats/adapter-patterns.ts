@@ -3,12 +3,15 @@ import { compileRegex, type Regex } from './regex.js';
 
 /** Says whether a path matches. */
 export type PathTest = (path: string) => boolean;
+/** Told the size of each pattern that is compiled, so that many together can be bounded. */
+export type Spend = (pattern: Regex) => void;
 
 /** rank_pattern, alpha_pattern: `re.match(rf"(.*\.)?({key})$", path)`. */
-export function pathPattern(key: string): PathTest {
+export function pathPattern(key: string, spend?: Spend): PathTest {
   // The usual key is a plain path; then the match is one comparison at the path's end ("." stands for any character there, as in the pattern).
   if (/^[A-Za-z0-9_.-]*$/.test(key)) return (path) => endsWith(path, key);
   const regex = compileRegex(`(.*\\.)?(${key})$`);
+  spend?.(regex);
   return (path) => regex.match(path) !== null;
 }
 
@@ -22,8 +25,9 @@ function endsWith(path: string, key: string): boolean {
 }
 
 /** modules_to_save, as the matcher of targets reads it: `re.match(rf"(^|.*\.){name}($|\..*)", path)`. */
-export function savedPattern(name: string): PathTest {
+export function savedPattern(name: string, spend?: Spend): PathTest {
   const regex = compileRegex(`(^|.*\\.)${name}($|\\..*)`);
+  spend?.(regex);
   return (path) => regex.match(path) !== null;
 }
 

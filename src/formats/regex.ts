@@ -11,6 +11,8 @@ import { type Node, parsePattern, type Test } from './regex-syntax.js';
 
 export interface Regex {
   readonly source: string;
+  /** Instructions: matching takes at most this many steps for each character. */
+  readonly size: number;
   /** `re.fullmatch`: does the pattern match all of the text? */
   fullmatch(text: string): boolean;
   /** `re.match`: does it match from the start? The named groups of the match that Python finds, or null. */
@@ -46,6 +48,7 @@ export function compileRegex(source: string): Regex {
   emit({ op: 'match' });
   return {
     source,
+    size: program.length,
     fullmatch: (text) => run(program, [...text], groups.length, true) !== null,
     match(text) {
       const characters = [...text];
