@@ -7,7 +7,7 @@ export type { AdapterLimits, LoadAdapterOptions } from './adapters/load.js';
 export type { SamplingOptions } from './sample/options.js';
 export type { ChatMessage } from './text/chat-template.js';
 export { isLorikeetError, LorikeetError } from './errors.js';
-export { LoraLinear } from './adapters/lora-linear.js';
+export { LoraLinear, type LinearOptions } from './adapters/lora-linear.js';
 export { LoraConv1d, type Conv1dOptions } from './adapters/lora-conv1d.js';
 export { LoraEmbedding } from './adapters/lora-embedding.js';
 export type { LayerAdapter, TensorInput } from './adapters/lora-layer.js';

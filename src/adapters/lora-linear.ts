@@ -5,6 +5,14 @@ import type { Handle } from '../tensor/handle.js';
 import type { Blend } from './adapter.js';
 import { inputRows, LAYER_PATH, LoraLayer, writeInput, type TensorInput } from './lora-layer.js';
 
+/** A linear layer's weights. */
+export interface LinearOptions {
+  /** [out, in]; with `fanInFanOut` (GPT-2's Conv1D) [in, out]. */
+  readonly weight: TensorInput;
+  readonly bias?: TensorInput | null;
+  readonly fanInFanOut?: boolean;
+}
+
 /**
  * y = W x + b with adapters: y += Σ s·B(A x).
  *
@@ -18,8 +26,8 @@ export class LoraLinear extends LoraLayer {
   readonly #inputs: number;
 
   /** @throws LorikeetError `layer/shape-mismatch`, `tensor/…`, `memory/exhausted` */
-  constructor(runtime: Runtime, { weight, bias }: { weight: TensorInput; bias?: TensorInput | null }) {
-    const [outputs, inputs] = weight.shape;
+  constructor(runtime: Runtime, { weight, bias, fanInFanOut = false }: LinearOptions) {
+    const [outputs, inputs] = fanInFanOut ? [...weight.shape].reverse() : weight.shape;
     if (weight.shape.length !== 2 || (bias && (bias.shape.length !== 1 || bias.shape[0] !== outputs))) {
       throw new LorikeetError('layer/shape-mismatch', `LoraLinear expected weight [out, in] and bias [out], found ${JSON.stringify(weight.shape)} and ${JSON.stringify(bias?.shape ?? null)}.`, { expected: '[out, in], [out]', found: [weight.shape, bias?.shape ?? null] });
     }
@@ -27,8 +35,8 @@ export class LoraLinear extends LoraLayer {
       const w = tensor('weight');
       const b = bias ? tensor('bias') : null;
       return {
-        kind: 'linear', path: LAYER_PATH, slot: 0, transposed: false, isOutputHead: false, tied: false,
-        weight: plan.tensorMatrix(w.source, w.info, outputs!, inputs!), bias: b ? plan.tensorVector(b.source, b.info, outputs!) : null,
+        kind: 'linear', path: LAYER_PATH, slot: 0, transposed: fanInFanOut, isOutputHead: false, tied: false,
+        weight: plan.tensorMatrix(w.source, w.info, outputs!, inputs!, fanInFanOut ? 'columns' : 'rows'), bias: b ? plan.tensorVector(b.source, b.info, outputs!) : null,
       };
     }, (ops, module) => ops.linear(module as Linear, ops.input(inputs!)));
     this.#runtime = runtime;

@@ -18,7 +18,7 @@ export function buildKitchenSink(fields: Readonly<Record<string, unknown>>, chec
   // 'same' padding of an even kernel puts the odd element behind, as torch does: the left one is ⌊(kernel − 1) / 2⌋.
   const conv1d = list.conv1d({
     path: 'conv1d', weight: weights.conv('conv1d.weight', channels, dim, kernel), bias: weights.vector('conv1d.bias', channels),
-    inChannels: dim, outChannels: channels, kernel, stride: 1, padding: Math.floor((kernel - 1) / 2), dilation: 1, groups: 1, paddingMode: 'zeros',
+    inChannels: dim, outChannels: channels, kernel, stride: 1, padding: Math.floor((kernel - 1) / 2), adapterPadding: Math.floor((kernel - 1) / 2), dilation: 1, groups: 1, paddingMode: 'zeros',
   });
   const linear = list.linear({ path: 'linear', weight: weights.matrix('linear.weight', outputSize, channels), bias: weights.vector('linear.bias', outputSize) });
   const forward = (ops: Ops): Value => ops.linear(linear, ops.outputs(ops.activate('relu', ops.conv1d(conv1d, ops.embed(embedding)))));

@@ -35,7 +35,10 @@ export interface Conv1d extends Named {
   readonly outChannels: number;
   readonly kernel: number;
   readonly stride: number;
+  /** Positions added in front (behind: what the output's length asks for). */
   readonly padding: number;
+  /** The same for the A of adapters, which runs at dilation 1. */
+  readonly adapterPadding: number;
   readonly dilation: number;
   readonly groups: number;
   readonly paddingMode: (typeof PADDING_MODES)[number];

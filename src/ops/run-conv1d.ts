@@ -46,7 +46,7 @@ function base(kernels: Kernels, { x, module }: Conv1dOp, segment: Segment, y: nu
 
 function lora(kernels: Kernels, { x, module }: Conv1dOp, low: LowRank, scale: number, y: number, ldy: number, xp: number, length: number, outLength: number, scratch: number): void {
   kernels.loraConv1d(y, ldy, xp, x.ld, low.a.ptr, low.b.ptr, low.bias ? low.bias.ptr : 0, scratch, length, module.inChannels, module.outChannels, outLength,
-    module.kernel, module.stride, module.padding, module.groups, low.rank, scale, low.a.dtype);
+    module.kernel, module.stride, module.adapterPadding, module.groups, low.rank, scale, low.a.dtype);
 }
 
 /** As for Linear: y = b + c ⊙ conv(x; W) + Σ g_i ⊙ s_i·B_i(A_i x). */
