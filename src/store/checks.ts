@@ -29,8 +29,8 @@ export function unreadable(name: string, reason: string, cause?: unknown): Lorik
   return new LorikeetError('store/unreadable', `${JSON.stringify(name)} can't be read: ${reason}.`, { found: name, cause });
 }
 
-export function truncated(name: string, expected: number, found: number): LorikeetError {
-  return new LorikeetError('store/truncated', `${JSON.stringify(name)} ended after ${found} bytes, expected ${expected}; it was cut or changed while being read.`, { expected, found });
+export function truncated(name: string, expected: number, found: number, cause?: unknown): LorikeetError {
+  return new LorikeetError('store/truncated', `${JSON.stringify(name)} ended after ${found} bytes, expected ${expected}; it was cut or changed while being read.`, { expected, found, cause });
 }
 
 const CHUNK = 1 << 20;

@@ -86,7 +86,8 @@ class UrlFile implements ByteSource {
       try {
         step = await this.reader!.read();
       } catch (cause) {
-        throw failure(this.name, this.options.signal, cause);
+        if (!this.open) throw closed(this.name);
+        throw this.options.signal?.aborted ? aborted(this.name, this.options.signal.reason) : truncated(this.name, this.size, this.position, cause);
       }
       if (!this.open) throw closed(this.name);
       checkAborted(this.options.signal, this.name);

@@ -11,18 +11,21 @@ const paths = () => import('node:path');
 /** A file by path. Reads go into one buffer, which grows to the longest read. */
 export async function openNodeFile(path: string, signal?: AbortSignal): Promise<ByteSource> {
   checkAborted(signal, path);
-  const { open } = await fs();
+  const { open, stat } = await fs();
   let handle: FileHandle;
   try {
+    // Looked at before it is opened: opening a named pipe waits for a writer.
+    const kind = await stat(path);
+    if (!kind.isFile()) throw unreadable(path, kind.isDirectory() ? 'it is a folder' : 'it is not a regular file');
     handle = await open(path, 'r');
   } catch (cause) {
+    if (cause instanceof LorikeetError) throw cause;
     throw fileError(path, cause);
   }
   try {
-    const stat = await handle.stat();
-    if (!stat.isFile()) throw unreadable(path, stat.isDirectory() ? 'it is a folder' : 'it is not a regular file');
+    const { size } = await handle.stat();
     checkAborted(signal, path);
-    return new NodeFile(path, stat.size, handle, signal);
+    return new NodeFile(path, size, handle, signal);
   } catch (error) {
     await handle.close();
     throw error;
@@ -98,10 +101,7 @@ export async function openNodeFolder(path: string, signal?: AbortSignal): Promis
     }
     return real;
   };
-  const open = async (relative: string, aborting?: AbortSignal): Promise<ByteSource> => {
-    const source = await openNodeFile(await locate(relative), aborting);
-    return source;
-  };
+  const open = async (relative: string, aborting?: AbortSignal): Promise<ByteSource> => openNodeFile(await locate(relative), aborting ?? signal);
   return {
     name: path,
     async has(relative) {

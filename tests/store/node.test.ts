@@ -1,0 +1,105 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { isLorikeetError } from '../../src/errors.js';
+import { openFile, openFolder } from '../../src/store/index.js';
+
+const code = async (run: () => unknown) => { try { await run(); } catch (e) { if (isLorikeetError(e)) return e.code; throw e; } return 'none'; };
+const bytes = Uint8Array.from({ length: 100_000 }, (_, i) => (i * 31) >> 3);
+let root = '';
+
+const node = suite('files of Node');
+node.before(async () => {
+  root = await mkdtemp(join(tmpdir(), 'lorikeet-'));
+  await writeFile(join(root, 'data'), bytes);
+  await writeFile(join(root, 'text'), 'héllo 😀');
+  await writeFile(join(root, 'latin1'), Uint8Array.of(0x68, 0xe9, 0x6c));
+  await writeFile(join(root, 'empty'), '');
+});
+node.after(() => rm(root, { recursive: true, force: true }));
+
+node('ranges in any order, through one buffer', async () => {
+  const source = await openFile(join(root, 'data'));
+  assert.is(source.size, bytes.length);
+  const buffers = new Set<ArrayBufferLike>();
+  await source.read(0, 50_000);
+  for (const [begin, end] of [[0, 8], [8, 5000], [4000, 4001], [99_990, 100_000], [7, 7], [0, 50_000]] as const) {
+    const part = await source.read(begin, end);
+    assert.ok(Buffer.from(part).equals(bytes.subarray(begin, end)), `${begin} to ${end}`);
+    buffers.add(part.buffer);
+  }
+  assert.is(buffers.size, 1);
+  await source.close();
+  await source.close();
+  assert.is(await code(() => source.read(0, 1)), 'store/closed');
+});
+
+node('a folder by path and by file URL', async () => {
+  for (const from of [root, `${root}/`, pathToFileURL(root), pathToFileURL(root).href]) {
+    const folder = await openFolder(from);
+    assert.is(await folder.has('data'), true);
+    assert.is(await folder.has('nothing'), false);
+    assert.is(await folder.text('text', 100), 'héllo 😀');
+    assert.is(await folder.text('empty', 0), '');
+    const source = await folder.open('data');
+    assert.ok(Buffer.from(await source.read(10, 20)).equals(bytes.subarray(10, 20)));
+    await source.close();
+  }
+  const file = await openFile(pathToFileURL(join(root, 'data')));
+  assert.is(file.size, bytes.length);
+  await file.close();
+});
+
+node('refusals', async () => {
+  const source = await openFile(join(root, 'data'));
+  for (const [begin, end] of [[-1, 4], [5, 4], [0, 100_001], [0.5, 4], [0, NaN]] as const) assert.is(await code(() => source.read(begin, end)), 'store/out-of-range', `${begin} to ${end}`);
+  await source.close();
+  assert.is(await code(() => openFile(join(root, 'nothing'))), 'store/not-found');
+  assert.is(await code(() => openFile(join(root, 'data/x'))), 'store/not-found');
+  assert.is(await code(() => openFile(root)), 'store/unreadable');
+  assert.is(await code(() => openFile('/dev/zero')), 'store/unreadable');
+  assert.is(await code(() => openFolder(join(root, 'nothing'))), 'store/not-found');
+  assert.is(await code(() => openFolder(join(root, 'data'))), 'store/unreadable');
+  assert.is(await code(() => openFolder('data:,x')), 'store/unreadable');
+  const folder = await openFolder(root);
+  assert.is(await code(() => folder.open('nothing')), 'store/not-found');
+  assert.is(await code(() => folder.text('text', 4)), 'store/too-large');
+  assert.is(await code(() => folder.text('latin1', 100)), 'store/not-utf8');
+});
+
+node('a file that shrinks while it is read', async () => {
+  const path = join(root, 'shrinks');
+  await writeFile(path, bytes);
+  const source = await openFile(path);
+  await truncate(path, 10);
+  assert.is(await code(() => source.read(5, 20)), 'store/truncated');
+  assert.equal([...(await source.read(0, 10))], [...bytes.subarray(0, 10)]);
+  await source.close();
+});
+
+node('a named pipe is refused, not waited for', async () => {
+  execFileSync('mkfifo', [join(root, 'pipe')]);
+  assert.is(await code(async () => (await openFolder(root)).open('pipe')), 'store/unreadable');
+});
+
+node('a signal aborts', async () => {
+  const controller = new AbortController();
+  const folder = await openFolder(root);
+  const source = await folder.open('data', controller.signal);
+  const reading = code(() => source.read(0, 100));
+  controller.abort(new Error('enough'));
+  assert.ok(['none', 'store/aborted'].includes(await reading));
+  assert.is(await code(() => source.read(0, 100)), 'store/aborted');
+  assert.is(await code(() => folder.open('data', controller.signal)), 'store/aborted');
+  assert.is(await code(() => openFolder(root, { signal: controller.signal })), 'store/aborted');
+  const later = new AbortController();
+  const whole = await openFolder(root, { signal: later.signal });
+  later.abort();
+  assert.is(await code(() => whole.open('data')), 'store/aborted', "the folder's signal");
+  await source.close();
+});
+node.run();
