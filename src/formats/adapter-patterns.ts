@@ -8,20 +8,21 @@ export type Spend = (pattern: Regex) => void;
 
 /** rank_pattern, alpha_pattern: `re.match(rf"(.*\.)?({key})$", path)`. */
 export function pathPattern(key: string, spend?: Spend): PathTest {
-  // The usual key is a plain path; then the match is one comparison at the path's end ("." stands for any character there, as in the pattern).
-  if (/^[A-Za-z0-9_.-]*$/.test(key)) return (path) => endsWith(path, key);
+  // The usual key is a plain or escaped path; then the match is one comparison at the path's end.
+  if (/^(?:[A-Za-z0-9_.-]|\\[._-])*$/.test(key)) {
+    const characters = key.match(/\\?./g) ?? [];
+    return (path) => endsWith(path, characters);
+  }
   const regex = compileRegex(`(.*\\.)?(${key})$`);
   spend?.(regex);
   return (path) => regex.match(path) !== null;
 }
 
-function endsWith(path: string, key: string): boolean {
-  const start = path.length - key.length;
+/** Does the path end with these, behind its start or a dot? A bare "." stands for any character, an escaped one for itself. */
+function endsWith(path: string, characters: readonly string[]): boolean {
+  const start = path.length - characters.length;
   if (start < 0 || (start > 0 && path[start - 1] !== '.')) return false;
-  for (let i = 0; i < key.length; i++) {
-    if (key[i] !== '.' && key[i] !== path[start + i]) return false;
-  }
-  return true;
+  return characters.every((character, i) => character === '.' || path[start + i] === character.at(-1));
 }
 
 /** modules_to_save, as the matcher of targets reads it: `re.match(rf"(^|.*\.){name}($|\..*)", path)`. */

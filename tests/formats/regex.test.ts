@@ -58,7 +58,7 @@ bounded.run();
 const built = suite('the patterns that PEFT builds');
 built('pathPattern: the shortcut for plain keys is the pattern', () => {
   const paths = ['q_proj', 'model.layers.0.self_attn.q_proj', 'xq_proj', 'a.bq_proj', 'layers.1.q_proj', 'layers.11.q_proj', 'layers.1xq_proj', '', '.', 'a.', '.q_proj', 'model.q-proj'];
-  for (const key of ['q_proj', '1.q_proj', 'layers.1.q_proj', '', '.', '..', 'q-proj', 'proj', 'self_attn.q_proj', 'model.layers.0.self_attn.q_proj', 'very.long.model.layers.0.self_attn.q_proj']) {
+  for (const key of ['layers\\.1\\.q_proj', 'model\\.q\\-proj', 'q\\_proj', '\\.', 'q_proj', '1.q_proj', 'layers.1.q_proj', '', '.', '..', 'q-proj', 'proj', 'self_attn.q_proj', 'model.layers.0.self_attn.q_proj', 'very.long.model.layers.0.self_attn.q_proj']) {
     const general = compileRegex(`(.*\\.)?(${key})$`);
     for (const path of paths) assert.is(pathPattern(key)(path), general.match(path) !== null, `${key} on ${path}`);
   }
