@@ -33,8 +33,9 @@ export async function loadKernels(memory: WebAssembly.Memory, source: WasmSource
       { expected: 'WebAssembly SIMD', found: 'none' });
   }
   const module = await compile(source);
-  const { exports } = await instantiate<Record<string, unknown>>(module, { env: { memory } });
-  const kernels = exports as unknown as Kernels;
+  const { instance } = await instantiate(module, { env: { memory } });
+  // The instance's own exports: the loader's copies of them take rest arguments, an array for every call of a kernel.
+  const kernels = instance.exports as unknown as Kernels;
   selfTest(kernels, memory);
   return kernels;
 }
