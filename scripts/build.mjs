@@ -51,8 +51,7 @@ async function buildScripts() {
     define: { WASM_DIRECTORY: '"../../../"' } });
   const bundle = { ...shared, bundle: true, minify: true, external: ['node:*'], mainFields: ['module', 'main'], conditions: ['import'],
     define: { WASM_DIRECTORY: '"./"' }, legalComments: 'eof' };
-  const { metafile } = await build({ ...bundle, entryPoints: ['src/index.ts'], outfile: 'build/lorikeet.js', metafile: true });
-  writeFileSync(join(root, 'build/metafile.json'), JSON.stringify(metafile));
+  await build({ ...bundle, entryPoints: ['src/index.ts'], outfile: 'build/lorikeet.js' });
   await build({ ...bundle, entryPoints: ['src/cli/main.ts'], outfile: 'build/cli.js', banner: { js: '#!/usr/bin/env node' } });
 }
 

@@ -2,7 +2,7 @@ import type { Runtime } from '../arena/runtime.js';
 import { LorikeetError } from '../errors.js';
 import type { AdapterConfig } from '../formats/peft.js';
 import type { TensorInfo } from '../formats/safetensors.js';
-import type { Conv1d, Delta, Dora, LowRank, Module, ReplacedRows } from '../ops/module.js';
+import type { Delta, Dora, LowRank, Module, ReplacedRows } from '../ops/module.js';
 import type { ByteSource } from '../store/source.js';
 import { BlockPlan } from '../tensor/block.js';
 import { DTYPES, dtypeCode, type Matrix } from '../tensor/matrix.js';
@@ -142,7 +142,7 @@ function savedWeight(plan: BlockPlan, module: Module, tensors: ModuleTensors | u
       delta.vector = plan.tensorVector(source, info, module.weight.n);
       return;
     case 'conv1d': {
-      const { outChannels, inChannels, groups, kernel } = module as Conv1d;
+      const { outChannels, inChannels, groups, kernel } = module;
       expectShape(info, [outChannels, inChannels / groups, kernel], module);
       delta.weight = plan.tensorConv(source, info, outChannels, inChannels / groups, kernel, groups);
       return;

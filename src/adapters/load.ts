@@ -5,7 +5,7 @@ import type { Module } from '../ops/module.js';
 import type { ByteSource, Folder } from '../store/source.js';
 import { readHeader } from '../formats/safetensors.js';
 import { matchModules } from './match.js';
-import type { Adapter, AppliedModule } from './adapter.js';
+import type { Adapter } from './adapter.js';
 import { declareDeltas, type Declared } from './declare.js';
 import { groupTensors } from './tensors.js';
 
@@ -103,6 +103,6 @@ export function createAdapter(identity: AdapterIdentity, declared: Omit<Declared
     ...identity, deltas, block, scale: 1, pins: 0, retired: false, config: null, invocation: null,
     rank: Math.max(0, ...deltas.map((delta) => Math.max(delta?.lowRank?.rank ?? 0, delta?.rows?.count ?? 0))),
     temporaries: deltas.some((delta) => delta?.dora),
-    report: { name: identity.name, generation: identity.generation, bytes: plan.bytes, applied: applied as readonly AppliedModule[], left, warnings },
+    report: { name: identity.name, generation: identity.generation, bytes: plan.bytes, applied, left, warnings },
   };
 }

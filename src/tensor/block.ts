@@ -147,7 +147,7 @@ interface Piece {
   readonly source: ByteSource;
   readonly begin: number;
   readonly end: number;
-  apply(chunk: Uint8Array): void;
+  readonly apply: (chunk: Uint8Array) => void;
 }
 
 function* pieces(runtime: Runtime, placement: Placement): Generator<Piece> {

@@ -11,15 +11,23 @@ export interface Tokenizer {
   idOf(token: string): number | undefined;
 }
 
+/** What is used of the library (its declarations don't resolve under NodeNext). */
+interface LibraryTokenizer {
+  encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
+  decode(ids: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
+  token_to_id(token: string): number | undefined;
+}
+const Library = HuggingFaceTokenizer as unknown as new (tokenizer: object, config: object) => LibraryTokenizer;
+
 /**
  * Builds a tokenizer from the texts of tokenizer.json and tokenizer_config.json.
  *
  * @throws LorikeetError `text/tokenizer-invalid`
  */
 export function createTokenizer(tokenizerJson: string, configJson: string): Tokenizer {
-  let tokenizer: HuggingFaceTokenizer;
+  let tokenizer: LibraryTokenizer;
   try {
-    tokenizer = new HuggingFaceTokenizer(JSON.parse(tokenizerJson) as object, JSON.parse(configJson) as object);
+    tokenizer = new Library(JSON.parse(tokenizerJson) as object, JSON.parse(configJson) as object);
   } catch (cause) {
     throw new LorikeetError('text/tokenizer-invalid', `tokenizer.json can't be used: ${cause instanceof Error ? cause.message : String(cause)}.`, { expected: 'a tokenizer.json of Hugging Face tokenizers', cause });
   }
