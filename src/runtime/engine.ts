@@ -88,14 +88,16 @@ export class Engine {
   /**
    * Logits of a whole sequence.
    *
+   * @param options.onProgress called with the tokens worked so far and the tokens in all
    * @returns [tokens.length, outputSize] floats, row-major, for `adapters` or the active blend
    */
-  logits(tokens: readonly number[], options: { adapters?: Blend; signal?: AbortSignal } = {}): Float32Array {
+  logits(tokens: readonly number[], options: { adapters?: Blend; signal?: AbortSignal; onProgress?: (done: number, total: number) => void } = {}): Float32Array {
     const { outputSize } = this.model;
     const result = new Float32Array(tokens.length * outputSize);
     this.#evaluate(tokens, options, (position, ptr) => {
       const { f32 } = this.#core.runtime.views;
       result.set(f32.subarray(ptr / 4, ptr / 4 + outputSize), position * outputSize);
+      options.onProgress?.(position + 1, tokens.length);
     });
     return result;
   }

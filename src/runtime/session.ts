@@ -104,6 +104,11 @@ export class Session {
     return this.#sequence.tokens;
   }
 
+  /** Tokens that are still to be worked before the next one can be chosen: how far a long prompt is. */
+  get pending(): number {
+    return this.#sequence.pending;
+  }
+
   /** Bytes of this session's cache. */
   get kvBytes(): number {
     return this.#sequence.cache.bytes;
