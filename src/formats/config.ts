@@ -1,4 +1,5 @@
 import { LorikeetError } from '../errors.js';
+import { JsonProblem, parseJson } from './json.js';
 
 /**
  * Parses a config.json into a plain object.
@@ -10,10 +11,20 @@ export function parseConfigJson(text: string, file: string): Readonly<Record<str
   try {
     parsed = JSON.parse(text);
   } catch (cause) {
-    throw new LorikeetError('config/not-json', `${file} is no JSON: ${(cause as Error).message}.`, { expected: 'JSON', cause });
+    throw new LorikeetError('config/not-json', `${file} is not valid JSON: ${problemOf(text)}.`, { expected: 'JSON', cause });
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new LorikeetError('config/not-json', `${file} expected a JSON object, found ${Array.isArray(parsed) ? 'an array' : String(parsed)}.`);
   return Object.freeze(parsed as Record<string, unknown>);
+}
+
+/** What is wrong with a text that isn't JSON, in the same words on every engine. */
+function problemOf(text: string): string {
+  try {
+    parseJson(text);
+    return 'it breaks its syntax';
+  } catch (problem) {
+    return problem instanceof JsonProblem ? problem.message : 'it breaks its syntax';
+  }
 }
 
 /** Reads typed fields of a config; each failure names the file's field, what was expected and what was found. */
