@@ -18,9 +18,10 @@ export interface Check {
   run(kernels: Kernels): void;
 }
 
-/** Where the buffers of a run lie: `low` from the kernels' own heap base on, `high` above 2 GiB, where a pointer is negative as an i32. */
+/** Where the buffers of a run lie: `low` from the kernels' own heap base on, `high` above 2 GiB, where a pointer is negative as an i32, `across` on both sides. */
 export const places = {
   low: { pages: 1024, base: 0 },
+  across: { pages: 33800, base: 2 ** 31 - 1024 },
   high: { pages: 33800, base: 2 ** 31 + 64 },
 };
 
@@ -35,6 +36,8 @@ export async function loadKernels({ pages, base }: { pages: number; base: number
   };
   const simd = await instantiate('simd.wasm', memories[0]);
   const reference = await instantiate('reference.wasm', memories[1]);
+  // Below the kernels' constants lies what a null pointer would read: not zeros, so that it shows.
+  for (const memory of memories) new Uint8Array(memory.buffer, 0, 1024).fill(POISON);
   return { simd, reference, memories, base: Math.max(base, (simd['heapBase']!() >>> 0) + 64, 65536) };
 }
 

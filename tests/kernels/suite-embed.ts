@@ -23,10 +23,10 @@ export const embedChecks: Check[] = [
       for (const indices of [[], [5], [0, 3, 4, 9, 31], [0], [31], Array.from({ length: 32 }, (_, i) => i), [40, 4000000000]]) {
         for (const [k, ldy] of [[1, 1], [17, 17], [5, 8]] as const) {
           const bench = new Bench(kernels, k);
-          const ids = bench.u32([...Array.from({ length: 32 }, () => bench.below(32)), 4000000000]), y = bench.f32(33 * ldy);
+          const ids = bench.u32([...Array.from({ length: 32 }, () => bench.below(32)), 4000000000, 0xa5a5a5a5]), y = bench.f32(34 * ldy); // the last: what stands past the indices
           const at = bench.u32(indices), values = bench.f32(indices.length * k);
-          bench.call('replaceRows', y, ldy, ids, 33, k, at, values, indices.length);
-          bench.same(`${indices.length} of ${k}`, y, 33 * ldy);
+          bench.call('replaceRows', y, ldy, ids, 34, k, at, values, indices.length);
+          bench.same(`${indices.length} of ${k}`, y, 34 * ldy);
           bench.untouched('replaceRows');
         }
       }

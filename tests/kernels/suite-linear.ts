@@ -58,7 +58,7 @@ const packing: Check[] = dtypes.flatMap((dtype) => [
   {
     name: `packRounded ${dtype.name}`,
     run(kernels) {
-      for (const [rows, k] of [[1, 1], [3, 5], [4, 2], [5, 7], [8, 64], [23, 33]] as const) {
+      for (const [rows, k] of [[1, 1], [2, 3], [3, 5], [4, 2], [5, 7], [6, 4], [8, 64], [23, 33]] as const) {
         const bench = new Bench(kernels, rows);
         const src = bench.f32(rows * k), dst = bench.bytes(padded(rows) * k * dtype.size);
         bench.call('packRounded', dst, src, rows, k, dtype.code);
