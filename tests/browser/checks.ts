@@ -1,6 +1,8 @@
-// What every engine runs: the kernel suites, and a digest of what each wrote. Nothing here is one host's own.
+// What every engine runs: the kernel suites over one simd.wasm, the golden models and the demo's answers through the package's bundle, and digests of
+// all the bits that come out. Nothing here is one host's own.
 import { loadKernels, places, type Check, type Kernels } from '../kernels/harness.js';
 import { Digest } from './digest.js';
+import { runAnswers, runGolden } from './goldens.js';
 
 /** What an engine found. Two engines with equal digests have the same bits. */
 export interface EngineReport {
@@ -17,6 +19,10 @@ export interface Task {
   /** Names of files in build/js/tests/kernels. */
   suites: string[];
   places: (keyof typeof places)[];
+  /** Names of folders in tests/golden/models. */
+  goldens: string[];
+  /** The demo model, its adapters, and how long its answers may get. */
+  answers: { model: string; adapters: string[]; maxTokens: number };
 }
 
 const WORKSPACE = 1 << 18; // the bytes of a check's workspace that its digest covers
@@ -43,6 +49,16 @@ export async function runChecks(task: Task, engine: string): Promise<EngineRepor
       report.digests[`${suite} (${place})`] = digest.toString();
     }
   }
+  const root = new URL('../../../../', import.meta.url);
+  const lorikeet = await import(new URL('build/lorikeet.js', root).href) as typeof import('../../src/index.js');
+  for (const model of task.goldens) {
+    const { checks, failures, digest } = await runGolden(lorikeet, root, model);
+    report.checks += checks;
+    report.failures.push(...failures);
+    report.digests[`golden ${model}`] = digest;
+  }
+  const { model, adapters, maxTokens } = task.answers;
+  report.digests[`answers of ${maxTokens} tokens`] = await runAnswers(lorikeet, root, model, adapters, maxTokens);
   report.milliseconds = Math.round(performance.now() - start);
   return report;
 }

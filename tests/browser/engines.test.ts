@@ -1,4 +1,4 @@
-// One simd.wasm in every engine: the kernel suites pass, and every bit that the kernels write is the bit that Node writes.
+// One simd.wasm in every engine: the kernel suites pass, the golden models answer as PEFT does, and every bit is the bit that Node writes.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -7,9 +7,12 @@ import type { EngineReport, Task } from './checks.js';
 import { engines, root } from './engines.js';
 
 const test = suite('browser/engines');
-const suites = readdirSync(join(root, 'build/js/tests/kernels')).filter((file) => /^suite-.*\.js$/.test(file)).sort();
-const task: Task = { suites, places: ['low', 'high'] };
-const shortTask: Task = { suites, places: ['low'] };
+const names = (folder: string) => readdirSync(join(root, folder)).sort();
+const suites = names('build/js/tests/kernels').filter((file) => /^suite-.*\.js$/.test(file));
+const goldens = names('tests/golden/models');
+const answers = { model: 'tavern', adapters: names('adapters'), maxTokens: 32 };
+const task: Task = { suites, places: ['low', 'high'], goldens, answers };
+const shortTask: Task = { ...task, places: ['low'] };
 let node: EngineReport;
 
 for (const engine of engines) {
