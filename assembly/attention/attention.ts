@@ -106,7 +106,7 @@ function chunkOfRows(y: usize, ldy: usize, q: usize, ldq: usize, table: usize, p
       softmaxOfBlock(weights + 128, out + outBytes, outBytes, sum + 8, scale, from1, to1);
       softmaxOfBlock(weights, out, outBytes, sum, scale, from0, to0);
 
-      // Values that all of the tile see go through it together; those before and after, that only some see, one vector at a time.
+      // Values that all of the tile see go through it together; those before and after, that only some see, one vector at a time (the first never sees past the others).
       // Weights of positions a vector does not see are never multiplied: 0 · v could still be NaN or turn −0 into 0.
       let shared = max<i32>(max<i32>(from0, from1), max<i32>(from2, from3));
       let end = min<i32>(min<i32>(to0, to1), min<i32>(to2, to3));
@@ -118,7 +118,6 @@ function chunkOfRows(y: usize, ldy: usize, q: usize, ldq: usize, table: usize, p
       if (count == 2) values2(out, weights, values, headBytes, outBytes, shared, end);
       else if (count == 3) values3(out, weights, values, headBytes, outBytes, shared, end);
       else values4(out, weights, values, headBytes, outBytes, shared, end);
-      values1(out, weights, values, headBytes, outBytes, end, to0);
       values1(out + outBytes, weights + 128, values, headBytes, outBytes, end, to1);
       if (count > 2) values1(out + 2 * outBytes, weights + 256, values, headBytes, outBytes, end, to2);
       if (count > 3) values1(out + 3 * outBytes, weights + 384, values, headBytes, outBytes, end, to3);

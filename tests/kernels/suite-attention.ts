@@ -58,7 +58,7 @@ function prepare(bench: Bench, s: Shape, magnitude = 1): Prepared {
 
 function attend(kernel: (...args: number[]) => unknown, s: Shape, p: Prepared, row: number, rows: number, from = 0, to = s.kvHeads): void {
   kernel(p.y + 4 * row * p.ldy, p.ldy, p.q + 4 * row * p.ldq, p.ldq, p.table, s.length - s.rows + row, rows, s.heads, s.kvHeads, s.headDim,
-    Math.fround(s.headDim ** -0.5), s.window, p.scratch, from, to);
+    Math.fround(1 / Math.sqrt(s.headDim)), s.window, p.scratch, from, to);
 }
 
 const title = (s: Shape): string => `${s.rows} of ${s.length} positions, ${s.heads}/${s.kvHeads} heads of ${s.headDim}${s.window ? `, window ${s.window}` : ''}`;
