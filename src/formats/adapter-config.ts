@@ -245,9 +245,9 @@ class Fields {
     const value = this.raw(key) ?? true;
     if (typeof value === 'boolean') return value;
     if (typeof value !== 'string') this.wrong(key, 'true, false or a name');
-    const reason = refusedInit(value as string);
+    const reason = refusedInit(value);
     if (reason !== undefined) throw new LorikeetError('adapter/config-unsupported', `adapter_config.json sets init_lora_weights to ${showJson(value)}: ${reason}.`, { expected: 'an initialisation that leaves the base weights as they are', found: value });
-    return value as string;
+    return value;
   }
 
   private wrong(key: string, expected: string, found: Json | undefined = this.root.get(key)): never {

@@ -20,7 +20,6 @@ export function safeRelativePath(path: string, where = 'the folder'): string {
 function problem(path: string): string | undefined {
   if (path === '') return 'the name is empty';
   if (path.length > 1024) return 'the name is longer than 1024 characters';
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   if (/[\u0000-\u001f\u007f]/.test(path)) return 'it holds a control character';
   if (path.includes('\\')) return 'it holds a backslash';
   if (path.includes(':')) return 'it holds a colon (a drive, a scheme or a stream)';

@@ -77,7 +77,7 @@ class NodeFile implements ByteSource {
  */
 export async function openNodeFolder(path: string, signal?: AbortSignal): Promise<Folder> {
   checkAborted(signal, path);
-  const [{ realpath, stat }, { join, sep }] = await Promise.all([fs(), paths()]);
+  const [{ realpath, stat }, nodePath] = await Promise.all([fs(), paths()]);
   let root: string;
   try {
     root = await realpath(path);
@@ -86,10 +86,10 @@ export async function openNodeFolder(path: string, signal?: AbortSignal): Promis
     if (cause instanceof LorikeetError) throw cause;
     throw fileError(path, cause);
   }
-  const inside = root.endsWith(sep) ? root : root + sep;
+  const inside = root.endsWith(nodePath.sep) ? root : root + nodePath.sep;
 
   const locate = async (relative: string): Promise<string> => {
-    const full = join(root, safeRelativePath(relative, path));
+    const full = nodePath.join(root, safeRelativePath(relative, path));
     let real: string;
     try {
       real = await realpath(full);

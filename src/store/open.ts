@@ -25,8 +25,8 @@ export async function openFolder(from: FolderOrigin, options: OpenOptions = {}):
     throw new LorikeetError('store/unreadable', `A ${place.protocol} address holds one file, expected a folder.`, { expected: 'a folder', found: place.protocol });
   }
   if (isFolder(from)) return from;
-  if (Symbol.iterator in from) return openPicked(from as Iterable<File>);
-  return openFiles(from as FolderFiles);
+  if (Symbol.iterator in from) return openPicked(from);
+  return openFiles(from);
 }
 
 /**
