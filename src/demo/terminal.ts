@@ -106,7 +106,6 @@ export class Terminal {
 
   /** Takes text in; whole words are printed, wrapped, without what could steer the terminal. */
   #push({ text, colour }: Piece): void {
-    // eslint-disable-next-line no-control-regex -- it is control characters that have to go
     for (const char of text.replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ')) {
       if (char === ' ') this.#flush();
       else {
