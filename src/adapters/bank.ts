@@ -1,11 +1,12 @@
 import type { Runtime } from '../arena/runtime.js';
-import { LorikeetError } from '../errors.js';
+import { isLorikeetError, LorikeetError } from '../errors.js';
 import type { Module } from '../ops/module.js';
 import { openFolder, type FolderOrigin } from '../store/open.js';
 import { EMPTY_BLEND, type Adapter, type AdapterReport, type Blend, type ResolvedBlend } from './adapter.js';
 import { exportAdapter, type AdapterFiles } from './export.js';
 import { loadAdapter, type AdapterIdentity, type LoadAdapterOptions } from './load.js';
 import { mergeAdapters, type Merged } from './merge.js';
+import { effectiveScale } from './scale.js';
 
 /** What an unload gave back now, and what goes back when the streams that still use the adapter end. */
 export interface Unloaded {
@@ -50,7 +51,10 @@ export class AdapterBank {
   readonly #generations = new Map<string, number>();
   readonly #loads = new Map<string, AbortController>();
   #active: Blend = {};
-  #merged: Merged | null = null;
+  /** What is merged into the base, each adapter with the scale it was merged at. */
+  #merged: (Merged & { readonly scales: ReadonlyMap<Adapter, number> }) | null = null;
+  /** Merges and unmerges so far: what a load computed of the base before one is stale. */
+  #baseChanges = 0;
   #ids = 0;
   #disposed = false;
 
@@ -66,27 +70,36 @@ export class AdapterBank {
    * fails, the former adapter stays. Of two loads of one name at the same time the one started last wins, the other rejects with `adapter/superseded`.
    *
    * @returns what was applied where
-   * @throws LorikeetError `adapter/…`, `safetensors/…`, `store/…`, `memory/exhausted`, `engine/disposed`
+   * @throws LorikeetError `adapter/…`, `safetensors/…`, `store/…`, `memory/exhausted`, `engine/disposed`; `adapter/merged` for a name that is merged, and for an
+   *   adapter that is measured against the base (DoRA) while something is
    */
   async load(name: string, from: FolderOrigin, options: LoadAdapterOptions = {}): Promise<AdapterReport> {
     this.#alive();
     checkName(name);
+    this.#checkNotMerged(name);
     this.#loads.get(name)?.abort(superseded(name));
     const controller = new AbortController();
     this.#loads.set(name, controller);
     const signal = options.signal ? AbortSignal.any([options.signal, controller.signal]) : controller.signal;
     const generation = (this.#generations.get(name) ?? 0) + 1;
     this.#generations.set(name, generation);
+    const { length: mergedAtStart } = this.merged;
+    const baseChanges = this.#baseChanges;
     try {
       const folder = await openFolder(from, { signal });
       const adapter = await loadAdapter(this.#runtime, this.#modules, this.#modelType, { name, generation, id: ++this.#ids }, folder, { ...options, signal });
-      if (signal.aborted) {
-        this.#runtime.adapters.free(adapter.block);
+      try {
         signal.throwIfAborted();
+        this.#checkNotMerged(name);
+        if (adapter.temporaries && (mergedAtStart > 0 || baseChanges !== this.#baseChanges)) throw measuredOnMerged(name);
+      } catch (error) {
+        this.#runtime.adapters.free(adapter.block);
+        throw error;
       }
       this.#put(adapter);
       return adapter.report;
     } catch (error) {
+      if (this.#merged && isLorikeetError(error, 'adapter/base-differs')) throw measuredOnMerged(name, error);
       // An abort by this bank (superseded, disposed) or by the caller is told as such, however the source worded it.
       throw signal.aborted ? signal.reason : error;
     } finally {
@@ -102,11 +115,17 @@ export class AdapterBank {
   insert(name: string, make: (identity: AdapterIdentity) => Adapter): AdapterReport {
     this.#alive();
     checkName(name);
+    this.#checkNotMerged(name);
     const generation = (this.#generations.get(name) ?? 0) + 1;
     const adapter = make({ name, generation, id: ++this.#ids });
     this.#generations.set(name, generation);
+    this.#loads.get(name)?.abort(superseded(name));
     this.#put(adapter);
     return adapter.report;
+  }
+
+  #checkNotMerged(name: string): void {
+    if (this.#merged?.names.has(name)) throw new LorikeetError('adapter/merged', `Adapter "${name}" is merged into the base: expected unmerge() before it is changed.`, { found: name });
   }
 
   /** Puts an adapter under its name; the one that stood there retires. */
@@ -137,7 +156,7 @@ export class AdapterBank {
 
   /** Every adapter: where it applies, its rank, scale and bytes. */
   list(): ListedAdapter[] {
-    return [...this.#adapters.values()].map((adapter) => ({ ...adapter.report, scale: adapter.scale, active: this.#active[adapter.name] ?? 0 }));
+    return [...this.#adapters.values()].map((adapter) => ({ ...adapter.report, scale: adapter.scale, active: Object.hasOwn(this.#active, adapter.name) ? this.#active[adapter.name]! : 0 }));
   }
 
   /** The default blend of new sessions. */
@@ -159,18 +178,20 @@ export class AdapterBank {
   /**
    * Sets an adapter's own scale, which multiplies the weight that blends give it: a number write, seen by every sequence from its next token on.
    *
-   * @throws LorikeetError `adapter/unknown`, `adapter/scale`
+   * @throws LorikeetError `adapter/unknown`, `adapter/scale`, `adapter/merged`
    */
   rescale(name: string, scale: number): void {
     const adapter = this.get(name);
     checkScale(name, scale);
+    this.#checkNotMerged(name);
     adapter.scale = scale;
   }
 
   /**
-   * Looks up a blend's adapters and checks them against each other. An adapter of weight 0 is left out wholly.
+   * Looks up a blend's adapters and checks them against each other. An adapter of weight 0 is left out wholly, and one that is merged into the base at this very
+   * scale, too: it is applied already. At another scale, or DoRA beside a merged base (its magnitudes belong to the unmerged one), it is refused.
    *
-   * @throws LorikeetError `adapter/unknown`, `adapter/scale`, `adapter/conflict`
+   * @throws LorikeetError `adapter/unknown`, `adapter/scale`, `adapter/conflict`, `adapter/merged`
    */
   resolve(blend: Blend): ResolvedBlend {
     const adapters: Adapter[] = [];
@@ -180,13 +201,24 @@ export class AdapterBank {
       const weight = blend[name]!;
       const adapter = this.get(name);
       checkScale(name, weight);
-      if (weight === 0) continue;
+      if (weight === 0 || this.#isMerged(adapter, weight)) continue;
       adapters.push(adapter);
       weights.push(weight);
     }
     if (adapters.length === 0) return EMPTY_BLEND;
     if (adapters.length > 1) checkConflicts(this.#modules, adapters);
     return { adapters, weights };
+  }
+
+  #isMerged(adapter: Adapter, weight: number): boolean {
+    if (!this.#merged) return false;
+    const at = this.#merged.scales.get(adapter);
+    if (at === undefined) {
+      if (adapter.temporaries) throw measuredOnMerged(adapter.name);
+      return false;
+    }
+    if (at === effectiveScale(adapter, weight)) return true;
+    throw new LorikeetError('adapter/merged', `Adapter "${adapter.name}" is merged into the base at scale ${at}: expected that scale, or unmerge() first, got ${effectiveScale(adapter, weight)}.`, { expected: at, found: effectiveScale(adapter, weight) });
   }
 
   /** Keeps a blend's adapters in memory while a stream uses them, also if they are unloaded meanwhile. */
@@ -208,11 +240,16 @@ export class AdapterBank {
    * @throws LorikeetError `adapter/unknown`, `adapter/merged`
    */
   unload(name: string): Unloaded {
+    const loading = this.#loads.get(name);
+    if (loading && !this.has(name)) {
+      loading.abort(superseded(name));
+      return { returned: 0, pending: 0 };
+    }
     const adapter = this.get(name);
-    if (this.#merged?.names.has(name)) throw new LorikeetError('adapter/merged', `Adapter "${name}" is merged into the base: expected unmerge() before it is unloaded.`, { found: name });
-    this.#loads.get(name)?.abort(superseded(name));
+    this.#checkNotMerged(name);
+    loading?.abort(superseded(name));
     this.#adapters.delete(name);
-    if (name in this.#active) {
+    if (Object.hasOwn(this.#active, name)) {
       const { [name]: _, ...rest } = this.#active;
       this.#active = Object.freeze(rest);
     }
@@ -241,19 +278,40 @@ export class AdapterBank {
   merge(blend: Blend): void {
     this.#alive();
     if (this.#merged) throw new LorikeetError('adapter/merged', `${[...this.#merged.names].join(', ')} is merged already: expected unmerge() first.`, { found: [...this.#merged.names] });
-    if (this.#hooks.othersInUse?.()) throw new LorikeetError('adapter/merge', 'Merging changes the base for everybody: expected no stream at work, found one.', { expected: 'no stream at work' });
+    this.#checkIdle();
     const resolved = this.resolve(blend);
+    if (resolved.adapters.length === 0) return;
     this.#hooks.settle?.();
-    this.#merged = mergeAdapters(this.#runtime, this.#modules, resolved);
-    this.#hooks.onBaseChanged?.();
+    const merged = mergeAdapters(this.#runtime, this.#modules, resolved);
+    this.#merged = { ...merged, scales: new Map(resolved.adapters.map((adapter, i) => [adapter, effectiveScale(adapter, resolved.weights[i]!)])) };
+    this.#baseChanged();
   }
 
-  /** Restores the base's bytes as they were before {@link merge}; does nothing if nothing is merged. */
+  /**
+   * Restores the base's bytes as they were before {@link merge}; does nothing if nothing is merged.
+   *
+   * @throws LorikeetError `adapter/merge` while streams are at work
+   */
   unmerge(): void {
+    if (!this.#merged) return;
+    this.#checkIdle();
+    this.#restore();
+  }
+
+  #checkIdle(): void {
+    if (this.#hooks.othersInUse?.()) throw new LorikeetError('adapter/merge', 'Merging and unmerging change the base for everybody: expected no stream at work, found one.', { expected: 'no stream at work', found: 'a stream' });
+  }
+
+  #restore(): void {
     if (!this.#merged) return;
     this.#hooks.settle?.();
     this.#merged.restore();
     this.#merged = null;
+    this.#baseChanged();
+  }
+
+  #baseChanged(): void {
+    this.#baseChanges++;
     this.#hooks.onBaseChanged?.();
   }
 
@@ -276,7 +334,7 @@ export class AdapterBank {
     if (this.#disposed) return;
     this.#disposed = true;
     for (const controller of this.#loads.values()) controller.abort(new LorikeetError('engine/disposed', 'The engine was disposed while an adapter was being loaded.'));
-    this.unmerge();
+    this.#restore();
     for (const adapter of this.#adapters.values()) this.#retire(adapter);
     this.#adapters.clear();
     this.#active = {};
@@ -286,6 +344,9 @@ export class AdapterBank {
     if (this.#disposed) throw new LorikeetError('engine/disposed', 'The engine is disposed: expected a living one; create another.');
   }
 }
+
+const measuredOnMerged = (name: string, cause?: unknown): LorikeetError =>
+  new LorikeetError('adapter/merged', `Adapter "${name}" is measured against the base, and another adapter is, or was meanwhile, merged into that: expected unmerge() first.`, { found: name, cause });
 
 const superseded = (name: string): LorikeetError => new LorikeetError('adapter/superseded', `This load of "${name}" was called off: another load or an unload of that name came after it.`, { found: name });
 

@@ -2,6 +2,7 @@ import type { Runtime } from '../arena/runtime.js';
 import { LorikeetError } from '../errors.js';
 import type { TensorInfo } from '../formats/safetensors.js';
 import type { Module } from '../ops/module.js';
+import { truncated } from '../store/checks.js';
 import type { ByteSource } from '../store/source.js';
 import { dtypeCode, elementBytes, type Matrix } from '../tensor/matrix.js';
 
@@ -25,6 +26,7 @@ export async function checkSameWeight(runtime: Runtime, module: Module, info: Te
     const rows = Math.min(ROWS, n - from);
     const bytes = rows * k * elementBytes(own);
     const chunk = await source.read(info.begin + from * k * elementBytes(own), info.begin + from * k * elementBytes(own) + bytes);
+    if (chunk.byteLength !== bytes) throw truncated(info.name, bytes, chunk.byteLength);
     const mark = scratch.mark();
     try {
       const raw = scratch.alloc(bytes);

@@ -8,7 +8,7 @@ import { BlockPlan } from '../tensor/block.js';
 import { DTYPES, dtypeCode, type Matrix } from '../tensor/matrix.js';
 import { checkSameWeight } from './base-weight.js';
 import type { AppliedModule } from './adapter.js';
-import type { LoraTarget, Matches } from './match.js';
+import type { LoraTarget, Matches, ModuleMatch } from './match.js';
 import type { GroupedTensors, ModuleTensors } from './tensors.js';
 
 /** An adapter as declared: its block's plan, what it does to each module, and the work that is left once the block is placed. */
@@ -41,14 +41,15 @@ export function declareDeltas(modules: readonly Module[], config: AdapterConfig,
     const tensors = byModule.get(module.path);
     const before = plan.bytes;
     const delta: { -readonly [K in keyof Delta]: Delta[K] } = {};
+    if (config.alora_invocation_tokens !== null) checkInvoked(module, match, tensors);
     if (match.target) {
       delta.lowRank = lowRank(plan, module, match.target, tensors, config, source);
       const magnitude = tensors?.roles.get('magnitude');
       if (config.use_dora) delta.dora = dora(plan, module, delta.lowRank, required(magnitude, module, 'lora_magnitude_vector', 'use_dora is true'), source, finishing);
       else if (magnitude) throw new LorikeetError('adapter/unexpected-tensor', `Tensor "${magnitude.name}" is a DoRA magnitude and the configuration says use_dora: false.`, { found: magnitude.name });
-      const own = tensors?.roles.get('base_weight');
-      if (own) finishing.push((runtime, signal) => checkSameWeight(runtime, module, own, source, signal));
     }
+    const own = tensors?.roles.get('base_weight');
+    if (own) finishing.push((runtime, signal) => checkSameWeight(runtime, module, own, source, signal));
     if (match.saved) savedWeight(plan, module, tensors, source, delta);
     const bias = tensors?.saved.get('bias');
     if (bias && 'bias' in module && module.bias) {
@@ -182,6 +183,13 @@ function replacedRows(plan: BlockPlan, module: Module, indices: readonly number[
     }
   });
   return rows;
+}
+
+/** An aLoRA begins within a sequence: its low-rank part of a linear layer can, what it replaces and (as in PEFT) every other layer can't. */
+function checkInvoked(module: Module, { target, saved, tokens: rows }: ModuleMatch, tensors: ModuleTensors | undefined): void {
+  const what = target && module.kind !== 'linear' ? `adapts the ${module.kind}` : saved ? 'replaces' : rows ? 'replaces rows of' : tensors?.saved.has('bias') ? 'replaces the bias of' : null;
+  if (what === null) return;
+  throw new LorikeetError('adapter/config-unsupported', `The adapter is an aLoRA and ${what} "${module.path}": expected low-rank parts of linear layers only, since it applies from its invocation on.`, { expected: 'linear layers', found: module.path });
 }
 
 function required(info: TensorInfo | undefined, module: Module, what: string, why: string): TensorInfo {

@@ -1,5 +1,4 @@
 import type { Runtime } from '../arena/runtime.js';
-import { LorikeetError } from '../errors.js';
 import { writeSafetensors, type TensorBytes } from '../formats/safetensors.js';
 import type { LowRank, Module } from '../ops/module.js';
 import { DTYPES, dtypeName, elementBytes, type DtypeCode, type Matrix } from '../tensor/matrix.js';
@@ -16,8 +15,6 @@ const PREFIX = 'base_model.model.';
 /**
  * Writes an adapter as PEFT's save_pretrained does: its factors in the dtype they have in memory, each module's rank and alpha by name. The user's scale
  * (rescale) isn't part of it.
- *
- * @throws LorikeetError `adapter/export` for parts that have no tensor of their own in a file made anew
  */
 export function exportAdapter(runtime: Runtime, modules: readonly Module[], adapter: Adapter, baseModel = adapter.config?.base_model_name_or_path ?? null): AdapterFiles {
   const tensors: TensorBytes[] = [];
@@ -52,8 +49,9 @@ export function exportAdapter(runtime: Runtime, modules: readonly Module[], adap
     }
     if (delta.vector) tensors.push(vector(runtime, `${key}.weight`, delta.vector.ptr, [delta.vector.n]));
     if (delta.weight) {
-      if (module.kind === 'conv1d') throw new LorikeetError('adapter/export', `"${adapter.name}" replaces the convolution "${module.path}", which can't be exported: expected low-rank parts, replaced linear layers, norms or rows.`, { found: module.path });
-      tensors.push(matrix(runtime, `${key}.weight`, delta.weight, module.kind === 'linear' && module.transposed));
+      tensors.push(module.kind === 'conv1d'
+        ? convolution(runtime, `${key}.weight`, delta.weight, module.outChannels, module.inChannels / module.groups, module.kernel, module.groups)
+        : matrix(runtime, `${key}.weight`, delta.weight, module.kind === 'linear' && module.transposed));
     }
     if (delta.weight ?? delta.vector) saved.push(module.path);
     if (delta.bias) {

@@ -51,6 +51,7 @@ export interface InspectedAdapter extends Declared {
  */
 export async function inspectAdapter(modules: readonly Module[], modelType: string, folder: Folder, options: LoadAdapterOptions = {}): Promise<InspectedAdapter> {
   const { signal, limits = {} } = options;
+  for (const limit of ['rank', 'bytes'] as const) checkLimit(limit, limits[limit]);
   const config = parseAdapterConfig(await folder.text('adapter_config.json', CONFIG_BYTES, signal));
   if (!(await folder.has('adapter_model.safetensors', signal)) && (await folder.has('adapter_model.bin', signal))) {
     throw new LorikeetError('adapter/pickle', 'The folder holds adapter_model.bin, a pickle, which can run code when read: expected adapter_model.safetensors; save it again with safe_serialization=True.', { expected: 'adapter_model.safetensors', found: 'adapter_model.bin' });
@@ -75,6 +76,12 @@ export async function inspectAdapter(modules: readonly Module[], modelType: stri
   }
 }
 
+/** A limit that is no number would limit nothing. */
+function checkLimit(name: string, limit: number | undefined): void {
+  if (limit === undefined || (typeof limit === 'number' && limit >= 0)) return;
+  throw new LorikeetError('adapter/limit', `"limits.${name}" expected a number of at least 0, got ${String(limit)}.`, { expected: 'a number of at least 0', found: limit });
+}
+
 /**
  * Loads an adapter into one block of the adapter arena.
  *
@@ -82,17 +89,18 @@ export async function inspectAdapter(modules: readonly Module[], modelType: stri
  */
 export async function loadAdapter(runtime: Runtime, modules: readonly Module[], modelType: string, identity: AdapterIdentity, folder: Folder, options: LoadAdapterOptions = {}): Promise<Adapter> {
   const inspected = await inspectAdapter(modules, modelType, folder, options);
+  let block = 0;
   try {
-    const block = await inspected.plan.place(runtime, runtime.adapters, options);
     try {
+      block = await inspected.plan.place(runtime, runtime.adapters, options);
       for (const finish of inspected.finishing) await finish(runtime, options.signal);
-    } catch (error) {
-      runtime.adapters.free(block);
-      throw error;
+    } finally {
+      await inspected.source.close();
     }
     return { ...createAdapter(identity, inspected, block), config: inspected.config, invocation: inspected.config.alora_invocation_tokens };
-  } finally {
-    await inspected.source.close();
+  } catch (error) {
+    if (block !== 0) runtime.adapters.free(block);
+    throw error;
   }
 }
 

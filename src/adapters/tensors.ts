@@ -18,6 +18,8 @@ export interface GroupedTensors {
 }
 
 const LORA_ROLES: ReadonlySet<AdapterRole> = new Set(['lora_A', 'lora_B', 'lora_B_bias', 'lora_embedding_A', 'lora_embedding_B', 'magnitude']);
+const EMBEDDING_ROLES: ReadonlySet<AdapterRole> = new Set(['lora_embedding_A', 'lora_embedding_B']);
+const PRODUCT_ROLES: ReadonlySet<AdapterRole> = new Set(['lora_A', 'lora_B', 'lora_B_bias']);
 
 /**
  * Sorts a file's tensors by module and role. What the configuration doesn't apply is an error that names the tensor, unless `selective`:
@@ -47,6 +49,10 @@ export function groupTensors(modules: readonly Module[], config: AdapterConfig, 
       else refuse('adapter/unexpected-tensor', `the configuration doesn't target "${path}" (${match.reason})`);
       continue;
     }
+    if (module.kind === 'embedding' ? PRODUCT_ROLES.has(role) : EMBEDDING_ROLES.has(role)) {
+      refuse('adapter/unexpected-tensor', `"${path}" is ${module.kind === 'embedding' ? 'an' : 'no'} embedding, whose factors have other names`);
+      continue;
+    }
     if (isTrainedBias && config.bias === 'none') {
       refuse('adapter/unexpected-tensor', 'it is a trained bias and the configuration says bias: "none"');
       continue;
@@ -59,12 +65,13 @@ export function groupTensors(modules: readonly Module[], config: AdapterConfig, 
       refuse('adapter/unexpected-tensor', `modules_to_save doesn't name "${path}"`);
       continue;
     }
-    if (role === 'token_delta' && !match.tokens) {
-      refuse('adapter/unexpected-tensor', `trainable_token_indices doesn't name "${path}"`);
+    if (role === 'token_delta' && match.tokens?.from !== path) {
+      refuse('adapter/unexpected-tensor', match.tokens ? `"${path}" takes the rows of "${match.tokens.from}"` : `trainable_token_indices doesn't name "${path}"`);
       continue;
     }
     if (role === 'base_weight' && !match.target && !match.tokens) {
-      refuse('adapter/unexpected-tensor', `the configuration doesn't target "${path}"`);
+      if (match.narrowed) left.push(info.name);
+      else refuse('adapter/unexpected-tensor', `the configuration doesn't target "${path}"`);
       continue;
     }
     let group = byModule.get(path);

@@ -81,7 +81,12 @@ export async function loadModel(runtime: Runtime, from: FolderOrigin | Folder, o
   try {
     const { architecture, weights } = describeModel(checkpoint);
     const block = await weights.plan.place(runtime, runtime.weights, options);
-    architecture.prepare(runtime);
+    try {
+      architecture.prepare(runtime);
+    } catch (error) {
+      runtime.weights.free(block);
+      throw error;
+    }
     const unused = [...checkpoint.tensors.keys()].filter((name) => !weights.used.has(name));
     return { ...architecture, config: checkpoint.config, folder, bytes: weights.plan.bytes, unused, block };
   } finally {

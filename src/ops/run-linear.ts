@@ -1,7 +1,7 @@
 import type { Kernels } from '../wasm/kernels.js';
 import type { Domain, Entry, Frame, Segment } from './frame.js';
-import type { Delta, Linear } from './module.js';
-import type { Op } from './ops.js';
+import type { Delta, Linear, LowRank } from './module.js';
+import type { Op, Value } from './ops.js';
 import type { Workspace } from './program.js';
 
 type LinearOp = Extract<Op, { op: 'linear' }>;
@@ -75,23 +75,31 @@ export function runLinear(kernels: Kernels, op: LinearOp, frame: Frame, workspac
 
 /** The low-rank parts and replaced rows of every adapter of one segment, onto y. */
 function addDeltas(kernels: Kernels, { x, y, module }: LinearOp, segment: Segment, workspace: Workspace): void {
-  const { n, k } = module.weight;
+  replaceColumns(kernels, x, module, segment, y.ptr + segment.from * y.ld * 4, y.ld, workspace.ptr);
   for (let e = 0; e < segment.entryCount; e++) {
     const entry = segment.entries[e]!;
-    const delta = deltaOf(entry, module.slot);
-    if (delta === undefined) continue;
-    const from = firstRow(segment, entry);
-    const rows = segment.rows - from;
-    if (rows <= 0) continue;
-    const yp = y.ptr + (segment.from + from) * y.ld * 4;
-    const xp = x.ptr + (segment.from + from) * x.ld * 4;
-    const low = delta.lowRank;
-    if (low) kernels.loraMatmul(yp, y.ld, xp, x.ld, low.a.ptr, low.b.ptr, low.bias ? low.bias.ptr : 0, workspace.ptr, rows, n, k, low.rank, low.scaling * entry.scale, low.a.dtype, 0, n);
-    if (delta.rows) {
-      const { packed, indices, count } = delta.rows;
-      kernels.matmul(workspace.ptr, count, xp, x.ld, packed.ptr, 0, 0, rows, count, k, packed.dtype, 0, count);
-      kernels.scatterColumns(yp, y.ld, workspace.ptr, count, indices.ptr, rows, count);
-    }
+    const low = deltaOf(entry, module.slot)?.lowRank;
+    if (low) addLowRank(kernels, x, module, segment, entry, low, y.ptr + segment.from * y.ld * 4, y.ld, workspace.ptr);
+  }
+}
+
+/** y += s·(B(A x) + b_B), from the first row on to which the entry applies; y is the segment's first row. */
+function addLowRank(kernels: Kernels, x: Value, module: Linear, segment: Segment, entry: Entry, low: LowRank, y: number, ldy: number, scratch: number): void {
+  const from = firstRow(segment, entry);
+  if (from >= segment.rows) return;
+  const { n, k } = module.weight;
+  kernels.loraMatmul(y + from * ldy * 4, ldy, x.ptr + (segment.from + from) * x.ld * 4, x.ld, low.a.ptr, low.b.ptr, low.bias ? low.bias.ptr : 0, scratch, segment.rows - from, n, k,
+    low.rank, low.scaling * entry.scale, low.a.dtype, 0, n);
+}
+
+/** The columns of the base's product whose rows of a tied weight are replaced (trainable tokens): before anything is added, so that the order in a blend doesn't matter. */
+function replaceColumns(kernels: Kernels, x: Value, module: Linear, segment: Segment, y: number, ldy: number, scratch: number): void {
+  for (let e = 0; e < segment.entryCount; e++) {
+    const replaced = deltaOf(segment.entries[e]!, module.slot)?.rows;
+    if (replaced === undefined) continue;
+    const { packed, indices, count } = replaced;
+    kernels.matmul(scratch, count, x.ptr + segment.from * x.ld * 4, x.ld, packed.ptr, 0, 0, segment.rows, count, module.weight.k, packed.dtype, 0, count);
+    kernels.scatterColumns(y, ldy, scratch, count, indices.ptr, segment.rows, count);
   }
 }
 
@@ -111,6 +119,7 @@ function doraLinear(kernels: Kernels, op: LinearOp, segment: Segment, weight: nu
   const yp = y.ptr + from * y.ld * 4;
   const xp = x.ptr + from * x.ld * 4;
   kernels.matmul(base, n, xp, x.ld, weight, 0, 0, rows, n, k, weightType(segment, module), 0, n);
+  replaceColumns(kernels, x, module, segment, base, n, ranks);
   baseFactor(kernels, segment, module.slot, n, c, g);
   kernels.doraBase(yp, y.ld, base, n, c, bias, rows, n);
   for (let e = 0; e < segment.entryCount; e++) {
@@ -118,15 +127,13 @@ function doraLinear(kernels: Kernels, op: LinearOp, segment: Segment, weight: nu
     const delta = deltaOf(entry, module.slot);
     const low = delta?.lowRank;
     if (delta === undefined || low === undefined) continue;
-    const scale = low.scaling * entry.scale;
-    const lowBias = low.bias ? low.bias.ptr : 0;
     if (!delta.dora) {
-      kernels.loraMatmul(yp, y.ld, xp, x.ld, low.a.ptr, low.b.ptr, lowBias, ranks, rows, n, k, low.rank, scale, low.a.dtype, 0, n);
+      addLowRank(kernels, x, module, segment, entry, low, yp, y.ld, ranks);
       continue;
     }
-    kernels.doraFactor(g, delta.dora.magnitude.ptr, delta.dora.norms.ptr, n, scale);
+    kernels.doraFactor(g, delta.dora.magnitude.ptr, delta.dora.norms.ptr, n, low.scaling * entry.scale);
     kernels.fill(u, 0, rows * n);
-    kernels.loraMatmul(u, n, xp, x.ld, low.a.ptr, low.b.ptr, lowBias, ranks, rows, n, k, low.rank, scale, low.a.dtype, 0, n);
+    addLowRank(kernels, x, module, segment, entry, low, u, n, ranks);
     kernels.addScaledColumns(yp, y.ld, u, n, g, rows, n);
   }
 }

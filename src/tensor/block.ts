@@ -1,3 +1,4 @@
+import { truncated } from '../store/checks.js';
 import type { ByteSource } from '../store/source.js';
 import type { TensorInfo } from '../formats/safetensors.js';
 import type { Runtime } from '../arena/runtime.js';
@@ -101,6 +102,8 @@ export class BlockPlan {
         signal?.throwIfAborted();
         const chunk = await source.read(begin, end);
         signal?.throwIfAborted();
+        // A source may be the caller's own: what is missing would be filled up with what the staging held before.
+        if (chunk.byteLength !== end - begin) throw truncated(source.name, end - begin, chunk.byteLength);
         apply(chunk);
         onProgress?.((done += end - begin), total);
       }
