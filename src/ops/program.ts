@@ -15,7 +15,8 @@ export interface Workspace {
 }
 
 /** Floats of scratch that the attention kernel asks for: see the head of assembly/attention/attention.ts. */
-const attentionScratch = ({ heads, kvHeads, headDim }: { heads: number; kvHeads: number; headDim: number }): number => (heads / kvHeads) * (headDim + 64) + 64;
+const attentionScratch = ({ heads, kvHeads, headDim }: { heads: number; kvHeads: number; headDim: number }): number =>
+  Math.max(32, heads / kvHeads) * (Math.ceil(headDim / 8) * 8 + 34);
 
 /**
  * A recorded forward pass over planned buffers, replayed once for each frame. The buffers live in the activations arena until {@link dispose}.

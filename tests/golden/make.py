@@ -26,6 +26,7 @@ import combine
 import defaults
 import layers
 import models
+import texts
 
 HERE = Path(__file__).parent
 # Other machines add up in another order: results within this of each other are the same. Weights must be equal.
@@ -46,6 +47,7 @@ PARTS = {name: write_model for name in models.MODELS} | {
     "layers": lambda name, root: layers.write(root / "layers"),
     "combine": lambda name, root: combine.write(root / "combine"),
     "defaults": lambda name, root: defaults.write(root),
+    "texts": lambda name, root: texts.write(root),
 }
 
 
