@@ -45,7 +45,7 @@ async function main(): Promise<void> {
   terminal.code("engine.adapters.rescale('pirate', 0.6);");
   await mood(stage, terminal);
   terminal.title('All five at once, in one batch');
-  terminal.code('const cast = voices.map((name) => engine.session({ adapters: { [name]: 1 } }));');
+  terminal.code('voices.map((name) => engine.session({ adapters: { [name]: 1 } }));');
   await crowd(stage, terminal);
   terminal.title('Merged into the base, and out again');
   terminal.code('engine.adapters.merge({ herald: 1 }); engine.adapters.unmerge();');
