@@ -27,7 +27,8 @@ export interface Task {
 
 const WORKSPACE = 1 << 18; // the bytes of a check's workspace that its digest covers
 
-export async function runChecks(task: Task, engine: string): Promise<EngineReport> {
+/** Does the task; `sign` is called, and waited for, between its parts. */
+export async function runChecks(task: Task, engine: string, sign: () => unknown = () => {}): Promise<EngineReport> {
   const start = performance.now();
   const report: EngineReport = { engine, isolated: globalThis.crossOriginIsolated === true, checks: 0, failures: [], digests: {}, milliseconds: 0 };
   for (const place of task.places) {
@@ -47,6 +48,7 @@ export async function runChecks(task: Task, engine: string): Promise<EngineRepor
         digest.add(workspace(kernels));
       }
       report.digests[`${suite} (${place})`] = digest.toString();
+      await sign();
     }
   }
   const root = new URL('../../../../', import.meta.url);
@@ -56,6 +58,7 @@ export async function runChecks(task: Task, engine: string): Promise<EngineRepor
     report.checks += checks;
     report.failures.push(...failures);
     report.digests[`golden ${model}`] = digest;
+    await sign();
   }
   const { model, adapters, maxTokens } = task.answers;
   report.digests[`answers of ${maxTokens} tokens`] = await runAnswers(lorikeet, root, model, adapters, maxTokens);

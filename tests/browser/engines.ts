@@ -8,8 +8,8 @@ import { servePage } from './server.js';
 
 export interface Engine {
   name: string;
-  /** True where another machine is emulated: tens of times slower, so such an engine gets the shorter task. */
-  emulated: boolean;
+  /** What `crossOriginIsolated` is to be. */
+  isolated: boolean;
   /** Why it can't be started here, or null. */
   missing(): string | null;
   run(task: Task): Promise<EngineReport>;
@@ -35,7 +35,7 @@ function findMiniBrowser(): string | null {
 function browser(name: string, isolated: boolean, locate: () => string | null, hint: string, command: (path: string, profile: string, url: string) => string[]): Engine {
   return {
     name,
-    emulated: false,
+    isolated,
     missing: () => (locate() === null ? hint : null),
     async run(task) {
       const server = await servePage(root, isolated);
@@ -44,7 +44,7 @@ function browser(name: string, isolated: boolean, locate: () => string | null, h
       const [program, ...args] = command(locate()!, profile, url);
       const started = start(program!, args, { HOME: profile, TMPDIR: profile });
       try {
-        return await within(60, name, started, server.report);
+        return await within(60, name, started, server.report, server.onSign);
       } finally {
         server.close();
         await started.end();
@@ -54,16 +54,16 @@ function browser(name: string, isolated: boolean, locate: () => string | null, h
   };
 }
 
-function runtime(name: string, command: () => string[] | null, hint: string, emulated = false): Engine {
+function runtime(name: string, command: () => string[] | null, hint: string, seconds = 120): Engine {
   return {
     name,
-    emulated,
+    isolated: false,
     missing: () => (command() === null ? hint : null),
     async run(task) {
       const [program, ...args] = command()!;
       const started = start(program!, [...args, join(root, 'build/js/tests/browser/main.js'), JSON.stringify(task)], {});
       try {
-        return await within(emulated ? 300 : 60, name, started, started.ended.then((code) => {
+        return await within(seconds, name, started, started.ended.then((code) => {
           if (code !== 0) throw new Error(`${name} ended with ${code}`);
           return JSON.parse(started.output().trim().split('\n').at(-1)!) as EngineReport;
         }));
@@ -104,10 +104,11 @@ function start(program: string, args: string[], env: Record<string, string>) {
   };
 }
 
-/** The report, or an error with the last words of an engine that gave none in time. */
-async function within(seconds: number, name: string, started: ReturnType<typeof start>, report: Promise<EngineReport>): Promise<EngineReport> {
+/** The report, or an error with the last words of an engine that was silent for `seconds`; `onSign` tells of its signs of life. */
+async function within(seconds: number, name: string, started: ReturnType<typeof start>, report: Promise<EngineReport>, onSign?: (listen: () => void) => void): Promise<EngineReport> {
   let timer: NodeJS.Timeout;
-  const late = new Promise<never>((_, reject) => { timer = setTimeout(() => reject(new Error(`${name} gave no report within ${seconds} s`)), seconds * 1000); });
+  const late = new Promise<never>((_, reject) => { timer = setTimeout(() => reject(new Error(`${name} was silent for ${seconds} s and gave no report`)), seconds * 1000); });
+  onSign?.(() => { timer.refresh(); });
   try {
     return await Promise.race([report, late]);
   } catch (error) {
@@ -120,12 +121,15 @@ async function within(seconds: number, name: string, started: ReturnType<typeof 
 const chromium = () => findCommand('LORIKEET_CHROMIUM', 'chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome');
 const chromiumCommand = (path: string, profile: string, url: string) => [path, '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', `--user-data-dir=${profile}`, url];
 
-/** Node on this machine comes first: the others are held against it. */
-export const engines: Engine[] = [
-  runtime('Node', () => [process.execPath], ''),
+/** The Node that runs the tests: the others are held against it. */
+export const nodeHere = runtime('Node', () => [process.execPath], '');
+
+/** Slow: everything goes through an emulator. */
+export const nodeForArm64 = runtime('Node for arm64', arm64, 'no qemu-aarch64 on PATH, or no Node for arm64 in build/engines', 480);
+
+export const elsewhere: Engine[] = [
   runtime('Deno', () => command(findCommand('LORIKEET_DENO', 'deno', installed('deno/node_modules/.bin/deno')), 'run', '--no-config', '--allow-read', '--allow-env'), 'no deno on PATH or in build/engines'),
   runtime('Bun', () => command(findCommand('LORIKEET_BUN', 'bun', installed('bun/node_modules/.bin/bun')), 'run'), 'no bun on PATH or in build/engines'),
-  runtime('Node for arm64', arm64, 'no qemu-aarch64 on PATH, or no Node for arm64 in build/engines', true),
   browser('Chromium, isolated', true, chromium, 'no chromium on PATH', chromiumCommand),
   browser('Chromium, not isolated', false, chromium, 'no chromium on PATH', chromiumCommand),
   browser('Firefox', true, () => findCommand('LORIKEET_FIREFOX', 'firefox-esr', '/usr/bin/firefox'), 'no firefox-esr on PATH', (path, profile, url) => [path, '--headless', '--no-remote', '--profile', profile, url]),

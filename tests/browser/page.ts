@@ -5,5 +5,5 @@ const report = await run().catch((error: Error) => ({ engine: navigator.userAgen
 await fetch('/report', { method: 'POST', body: JSON.stringify(report) });
 
 async function run(): Promise<EngineReport> {
-  return runChecks(JSON.parse(new URLSearchParams(location.search).get('task')!) as Task, navigator.userAgent);
+  return runChecks(JSON.parse(new URLSearchParams(location.search).get('task')!) as Task, navigator.userAgent, () => fetch('/sign', { method: 'POST' }));
 }

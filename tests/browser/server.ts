@@ -14,6 +14,8 @@ export interface PageServer {
   origin: string;
   /** The first report that a page POSTs. */
   report: Promise<EngineReport>;
+  /** Has `listen` called at each sign that a page gives (a POST to /sign): it is at work. */
+  onSign(listen: () => void): void;
   close(): void;
 }
 
@@ -21,12 +23,14 @@ export interface PageServer {
 export async function servePage(root: string, isolated: boolean): Promise<PageServer> {
   let deliver!: (report: EngineReport) => void;
   const report = new Promise<EngineReport>((resolve) => { deliver = resolve; });
+  let sign = () => {};
   const server = createServer(async (request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url!, 'http://localhost').pathname));
-    if (request.method === 'POST' && path === '/report') {
+    if (request.method === 'POST') {
       let body = '';
       for await (const chunk of request.setEncoding('utf8')) body += chunk;
-      deliver(JSON.parse(body) as EngineReport);
+      if (path === '/report') deliver(JSON.parse(body) as EngineReport);
+      else sign();
       response.end();
       return;
     }
@@ -40,5 +44,5 @@ export async function servePage(root: string, isolated: boolean): Promise<PageSe
     }
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, report, close: () => { server.close(); server.closeAllConnections(); } };
+  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, report, onSign: (listen) => { sign = listen; }, close: () => { server.close(); server.closeAllConnections(); } };
 }
