@@ -1,4 +1,4 @@
-// The engines, how each is found on this machine and how it is started. .ci/engines.sh installs them all.
+// The engines, how each is found on this machine and how it is started. scripts/engines/install.sh installs them all.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

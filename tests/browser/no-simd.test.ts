@@ -26,7 +26,7 @@ test('an engine that refuses v128 is told so, before anything is read', async ()
 // V8 has no SIMD on a CPU without SSE4.1, and qemu can be one.
 const qemu = findCommand('LORIKEET_QEMU_X86_64', 'qemu-x86_64');
 if (qemu === null || process.arch !== 'x64') {
-  console.log('SKIP: a CPU without SIMD: no qemu-x86_64 on PATH; .ci/engines.sh installs it');
+  console.log('SKIP: a CPU without SIMD: no qemu-x86_64 on PATH; scripts/engines/install.sh installs it');
 } else {
   const onCpu = (cpu: string) => {
     const { stdout, stderr } = spawnSync(qemu, ['-cpu', cpu, process.execPath, join(root, 'build/js/tests/browser/no-simd.js')], { encoding: 'utf8', timeout: 120_000, env: { ...process.env, NODE_OPTIONS: '' } });

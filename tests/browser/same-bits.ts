@@ -22,7 +22,7 @@ export function testSameBits(title: string, engines: Engine[], task: Task): void
   for (const engine of [nodeHere, ...engines]) {
     const missing = engine.missing();
     if (missing !== null) {
-      console.log(`SKIP: ${engine.name}: ${missing}; .ci/engines.sh installs it`);
+      console.log(`SKIP: ${engine.name}: ${missing}; scripts/engines/install.sh installs it`);
       continue;
     }
     test(engine.name, async () => {

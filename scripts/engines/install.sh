@@ -2,7 +2,7 @@
 # Installs the engines that tests/browser runs in, on a Debian machine, as root: Chromium, Firefox, WebKit (with a display to open its window on) and
 # qemu from Debian; Deno, Bun and Node for arm64 from npm, and the C libraries of arm64, into build/engines. What is there already is left alone.
 set -eu
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 engines=$PWD/build/engines
 mkdir -p "$engines"
 
