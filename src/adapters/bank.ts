@@ -361,10 +361,11 @@ function checkScale(name: string, scale: number): void {
 /** Replacements don't blend: two adapters that replace the same parameter can't be active together. */
 function checkConflicts(modules: readonly Module[], adapters: readonly Adapter[]): void {
   for (const { path, slot } of modules) {
-    for (const part of ['weight', 'vector', 'bias', 'rows'] as const) {
-      const owners = adapters.filter((adapter) => adapter.deltas[slot]?.[part]);
+    for (const part of ['weight', 'bias'] as const) {
+      // A norm's weight is a vector; rows are part of a weight.
+      const owners = adapters.filter(({ deltas }) => (part === 'bias' ? deltas[slot]?.bias : deltas[slot]?.weight ?? deltas[slot]?.vector ?? deltas[slot]?.rows));
       if (owners.length > 1) {
-        throw new LorikeetError('adapter/conflict', `Adapters ${owners.map((a) => `"${a.name}"`).join(' and ')} both replace the ${part === 'vector' ? 'weight' : part} of "${path}": expected at most one of them in a blend.`, { expected: 1, found: owners.map((a) => a.name) });
+        throw new LorikeetError('adapter/conflict', `Adapters ${owners.map((a) => `"${a.name}"`).join(' and ')} both replace the ${part} of "${path}", or rows of it: expected at most one of them in a blend.`, { expected: 1, found: owners.map((a) => a.name) });
       }
     }
   }
