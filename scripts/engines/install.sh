@@ -14,7 +14,7 @@ ls /usr/lib/*/webkit2gtk-*/MiniBrowser >/dev/null 2>&1 || missing="$missing webk
 if [ -n "$missing" ]; then
   apt-get update -qq
   # shellcheck disable=SC2086 # a list of words
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing
 fi
 
 # A package of its own for each, so that npm leaves the project's lock file alone.
