@@ -1,10 +1,9 @@
 import { suite } from 'uvu';
-import { loadKernels, places } from './harness.js';
+import { everywhere } from './harness.js';
 import { attentionChecks } from './suite-attention.js';
 
-for (const [place, where] of Object.entries(places)) {
+for (const { place, kernels } of await everywhere()) {
   const tests = suite(`attention kernels, ${place} addresses`);
-  const kernels = await loadKernels(where);
   for (const { name, run } of attentionChecks) tests(name, () => run(kernels));
   tests.run();
 }

@@ -1,10 +1,9 @@
 import { suite } from 'uvu';
-import { loadKernels, places } from './harness.js';
+import { everywhere } from './harness.js';
 import { embedChecks } from './suite-embed.js';
 
-for (const [place, where] of Object.entries(places)) {
+for (const { place, kernels } of await everywhere()) {
   const tests = suite(`embed kernels, ${place} addresses`);
-  const kernels = await loadKernels(where);
   for (const { name, run } of embedChecks) tests(name, () => run(kernels));
   tests.run();
 }

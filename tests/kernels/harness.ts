@@ -21,7 +21,7 @@ export interface Check {
 /** Where the buffers of a run lie: `low` from the kernels' own heap base on, `high` above 2 GiB, where a pointer is negative as an i32, `across` on both sides. */
 export const places = {
   low: { pages: 1024, base: 0 },
-  across: { pages: 33800, base: 2 ** 31 - 1024 },
+  across: { pages: 33800, base: 2 ** 31 - 2 ** 25 },
   high: { pages: 33800, base: 2 ** 31 + 64 },
 };
 
@@ -39,6 +39,11 @@ export async function loadKernels({ pages, base }: { pages: number; base: number
   // Below the kernels' constants lies what a null pointer would read: not zeros, so that it shows.
   for (const memory of memories) new Uint8Array(memory.buffer, 0, 1024).fill(POISON);
   return { simd, reference, memories, base: Math.max(base, (simd['heapBase']!() >>> 0) + 64, 65536) };
+}
+
+/** The kernels at each of the places. A test awaits all of them before it registers suites: uvu keeps the exit code of its last batch only. */
+export async function everywhere(): Promise<{ place: string; kernels: Kernels }[]> {
+  return Promise.all(Object.entries(places).map(async ([place, where]) => ({ place, kernels: await loadKernels(where) })));
 }
 
 /** The bytes of a file of build/. */
@@ -69,6 +74,9 @@ export const dtypes = [
 ] as const;
 export type Dtype = (typeof dtypes)[number];
 
+/** How many workspaces were opened across the line: each puts the next one of its buffers on it. */
+let opened = 0;
+
 /**
  * A workspace for one check: buffers at equal addresses in both memories, filled with equal values, laid out one behind the other
  * with poisoned guards between. It starts at `kernels.base`; the next workspace overwrites it.
@@ -78,11 +86,14 @@ export class Bench {
   readonly #buffers: { address: number; bytes: number }[] = [];
   #next: number;
   #state: number;
+  /** The number of the buffer that is to lie on both sides of 2 GiB. */
+  #across = -1;
 
   constructor(kernels: Kernels, seed = 1) {
     this.#kernels = kernels;
     this.#next = kernels.base;
     this.#state = (seed * 2654435761 + 12345) >>> 0;
+    if (kernels.base === places.across.base) this.#across = opened++ % 7;
   }
 
   /** xorshift32, in [0, 1). */
@@ -102,7 +113,8 @@ export class Bench {
 
   /** `bytes` poisoned bytes, `skew` bytes past a 16-byte boundary. */
   bytes(bytes: number, skew = 0): number {
-    const address = Math.ceil((this.#next + GUARD) / 16) * 16 + skew;
+    const start = this.#buffers.length === this.#across ? Math.max(this.#next + GUARD, 2 ** 31 - this.below(bytes)) : this.#next + GUARD;
+    const address = Math.ceil(start / 16) * 16 + skew;
     this.#next = address + bytes + GUARD;
     for (const memory of this.#kernels.memories) {
       if (this.#next + GUARD > memory.buffer.byteLength) throw new Error(`the workspace needs ${this.#next + GUARD} bytes, the memory has ${memory.buffer.byteLength}`);
