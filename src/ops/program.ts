@@ -33,6 +33,8 @@ export class Program {
   readonly #ops: readonly Op[];
   readonly #runtime: Runtime;
   readonly #workspace: Workspace = { ptr: 0, bytes: 0 };
+  /** Floats of a convolution's unrolled rows, and the width of the widest module. */
+  readonly #unrolled: number;
   readonly #widest: number;
   #block: number;
   #at = 0;
@@ -47,8 +49,9 @@ export class Program {
     this.inputs = recording.inputs;
     this.plannedBytes = plan.bytes;
     this.lowerBound = plan.lowerBound;
-    // Floats of the widest op's input, output and rank-independent temporaries: what DoRA and convolutions need of the workspace.
-    this.#widest = Math.max(1, ...recording.ops.map(workspaceFloats(maxRows, maxOutputs)));
+    const rows = Math.max(maxRows, maxOutputs);
+    this.#unrolled = Math.max(0, ...recording.ops.map((op) => (op.op === 'conv1d' ? rows * op.module.kernel * op.module.inChannels : 0)));
+    this.#widest = Math.max(0, ...recording.ops.map((op) => (op.op === 'linear' || op.op === 'embed' || op.op === 'conv1d' ? op.y.width : 0)));
     this.#block = runtime.activations.alloc(indexBytes + plan.bytes);
     this.frame = createFrame(this.#block, this.#block + maxRows * 4, this.#block + 2 * maxRows * 4, maxRows, maxOutputs);
     const base = this.#block + indexBytes;
@@ -64,23 +67,22 @@ export class Program {
   }
 
   /**
-   * Makes sure that adapters of up to `rank` (and, with `dora`, base products kept apart) find scratch. Called when a blend is put to use, before the first step.
+   * Makes sure that adapters of up to `rank` find scratch, with `temporaries` also DoRA, which keeps apart a base product and one adapter's share of it. Called when a blend is put to
+   * use, before the first step.
+   *
+   *     workspace = [ base | u | c | g ] with DoRA, then [ unrolled rows of a convolution ], then [ rows, rank ]
    *
    * @throws LorikeetError `memory/exhausted`; the program stays as it was
    */
   reserve(rank: number, temporaries: boolean): void {
     const rows = Math.max(this.frame.maxRows, this.frame.maxOutputs);
-    const bytes = Math.max(64, 4 * (rows * rank + (temporaries ? this.#widest : this.#convolutions())));
+    const bytes = Math.max(64, 4 * (rows * rank + this.#unrolled + (temporaries ? 2 * (rows + 1) * this.#widest : 0)));
     if (bytes <= this.#workspace.bytes) return;
     const { activations } = this.#runtime;
     const ptr = activations.alloc(bytes);
     if (this.#workspace.ptr) activations.free(this.#workspace.ptr);
     this.#workspace.ptr = ptr;
     this.#workspace.bytes = bytes;
-  }
-
-  #convolutions(): number {
-    return Math.max(0, ...this.#ops.map((op) => (op.op === 'conv1d' ? this.#widest : 0)));
   }
 
   /** The list, for tests and for those who want to look. */
@@ -145,11 +147,3 @@ export class Program {
     this.#block = this.#workspace.ptr = this.#workspace.bytes = 0;
   }
 }
-
-/** Floats that an op may need beside the low-rank vectors: a base product kept apart, one adapter's share of it, factors; a convolution its unrolled rows. */
-const workspaceFloats = (maxRows: number, maxOutputs: number) => (op: Op): number => {
-  if (op.op !== 'linear' && op.op !== 'embed' && op.op !== 'conv1d') return 0;
-  const rows = op.y.domain === 'outputs' && op.op !== 'conv1d' ? maxOutputs : Math.max(maxRows, maxOutputs);
-  const unrolled = op.op === 'conv1d' ? rows * op.module.kernel * op.module.inChannels : 0;
-  return 2 * rows * op.y.width + 2 * op.y.width + unrolled + 256;
-};

@@ -3,7 +3,7 @@ import type { Frame, Segment } from './frame.js';
 import { PADDING_MODES, type LowRank } from './module.js';
 import type { Op } from './ops.js';
 import type { Workspace } from './program.js';
-import { baseFactor, biasOf, deltaOf, hasDora } from './run-linear.js';
+import { baseFactor, biasOf, deltaOf, hasDora, weightOf } from './segment-deltas.js';
 
 type Conv1dOp = Extract<Op, { op: 'conv1d' }>;
 
@@ -35,11 +35,7 @@ export function runConv1d(kernels: Kernels, op: Conv1dOp, frame: Frame, workspac
 
 /** The base's convolution, or that of the weight an adapter replaces it by. */
 function base(kernels: Kernels, { x, module }: Conv1dOp, segment: Segment, y: number, ldy: number, xp: number, bias: number, outLength: number, scratch: number): void {
-  let { ptr, dtype } = module.weight;
-  for (let e = 0; e < segment.entryCount; e++) {
-    const weight = deltaOf(segment.entries[e]!, module.slot)?.weight;
-    if (weight) ({ ptr, dtype } = weight);
-  }
+  const { ptr, dtype } = weightOf(segment, module.slot, module.weight);
   kernels.conv1d(y, ldy, xp, x.ld, ptr, bias, scratch, segment.rows, module.inChannels, module.outChannels, outLength, module.kernel, module.stride, module.padding,
     module.dilation, module.groups, PADDING_MODES.indexOf(module.paddingMode), dtype);
 }

@@ -3,7 +3,7 @@ import type { Frame, Segment } from './frame.js';
 import type { Embedding } from './module.js';
 import type { Op } from './ops.js';
 import type { Workspace } from './program.js';
-import { baseFactor, deltaOf, firstRow, hasDora } from './run-linear.js';
+import { baseFactor, deltaOf, firstRow, hasDora, weightOf } from './segment-deltas.js';
 
 type EmbedOp = Extract<Op, { op: 'embed' }>;
 
@@ -38,11 +38,7 @@ export function runEmbed(kernels: Kernels, op: EmbedOp, frame: Frame, workspace:
 
 /** The base's rows, or those of the weight that an adapter of the segment replaces it by; then replaced rows. */
 function lookUp(kernels: Kernels, module: Embedding, segment: Segment, y: number, ld: number, ids: number): void {
-  let { ptr, dtype } = module.weight;
-  for (let e = 0; e < segment.entryCount; e++) {
-    const weight = deltaOf(segment.entries[e]!, module.slot)?.weight;
-    if (weight) ({ ptr, dtype } = weight);
-  }
+  const { ptr, dtype } = weightOf(segment, module.slot, module.weight);
   kernels.gather(y, ld, ids, ptr, segment.rows, module.weight.k, dtype, module.scale);
   for (let e = 0; e < segment.entryCount; e++) {
     const entry = segment.entries[e]!;

@@ -1,48 +1,11 @@
+import type { Matrix } from '../tensor/matrix.js';
 import type { Kernels } from '../wasm/kernels.js';
-import type { Domain, Entry, Frame, Segment } from './frame.js';
-import type { Delta, Linear, LowRank } from './module.js';
-import type { Op, Value } from './ops.js';
+import type { Domain, Frame, Segment } from './frame.js';
+import type { Op } from './ops.js';
 import type { Workspace } from './program.js';
+import { baseFactor, biasOf, deltaOf, firstRow, hasDora, weightOf } from './segment-deltas.js';
 
 type LinearOp = Extract<Op, { op: 'linear' }>;
-
-/** The delta of an entry for a slot, if it has one that applies to some row of the segment. */
-export const deltaOf = (entry: Entry, slot: number): Delta | undefined => entry.deltas[slot];
-
-/** First row of a segment (counted in it) from which an entry applies: aLoRA starts within a sequence, everything else at 0. */
-export const firstRow = (segment: Segment, entry: Entry): number => Math.max(0, entry.start - segment.position);
-
-/** True if any adapter of the segment scales this module's base product (DoRA). */
-export function hasDora(segment: Segment, slot: number): boolean {
-  for (let i = 0; i < segment.entryCount; i++) if (deltaOf(segment.entries[i]!, slot)?.dora) return true;
-  return false;
-}
-
-/** The address of the segment's weight at a slot: replaced (modules_to_save) or the base's. */
-function weightOf(segment: Segment, module: Linear): number {
-  for (let i = 0; i < segment.entryCount; i++) {
-    const weight = deltaOf(segment.entries[i]!, module.slot)?.weight;
-    if (weight) return weight.ptr;
-  }
-  return module.weight.ptr;
-}
-
-function weightType(segment: Segment, module: Linear): number {
-  for (let i = 0; i < segment.entryCount; i++) {
-    const weight = deltaOf(segment.entries[i]!, module.slot)?.weight;
-    if (weight) return weight.dtype;
-  }
-  return module.weight.dtype;
-}
-
-/** The address of the segment's bias at a slot: replaced by an adapter, the base's, or 0. */
-export function biasOf(segment: Segment, slot: number, base: { ptr: number } | null): number {
-  for (let i = 0; i < segment.entryCount; i++) {
-    const bias = deltaOf(segment.entries[i]!, slot)?.bias;
-    if (bias) return bias.ptr;
-  }
-  return base ? base.ptr : 0;
-}
 
 /**
  * y = W x + b + Σ s·B(A x), each segment with its own blend: the base product runs over as many rows at once as share a weight and a bias,
@@ -58,7 +21,7 @@ export function runLinear(kernels: Kernels, op: LinearOp, frame: Frame, workspac
   let i = 0;
   while (i < count) {
     const first = segments[i]!;
-    const weight = weightOf(first, module);
+    const weight = weightOf(first, slot, module.weight);
     const bias = biasOf(first, slot, module.bias);
     if (hasDora(first, slot)) {
       doraLinear(kernels, op, first, weight, bias, workspace);
@@ -67,8 +30,8 @@ export function runLinear(kernels: Kernels, op: LinearOp, frame: Frame, workspac
     }
     let rows = first.rows;
     let next = i + 1;
-    while (next < count && weightOf(segments[next]!, module) === weight && biasOf(segments[next]!, slot, module.bias) === bias && !hasDora(segments[next]!, slot)) rows += segments[next++]!.rows;
-    kernels.matmul(y.ptr + first.from * y.ld * 4, y.ld, x.ptr + first.from * x.ld * 4, x.ld, weight, bias, 0, rows, n, k, weightType(first, module), 0, n);
+    while (next < count && weightOf(segments[next]!, slot, module.weight) === weight && biasOf(segments[next]!, slot, module.bias) === bias && !hasDora(segments[next]!, slot)) rows += segments[next++]!.rows;
+    kernels.matmul(y.ptr + first.from * y.ld * 4, y.ld, x.ptr + first.from * x.ld * 4, x.ld, weight.ptr, bias, 0, rows, n, k, weight.dtype, 0, n);
     for (; i < next; i++) addDeltas(kernels, op, segments[i]!, workspace);
   }
 }
@@ -107,7 +70,7 @@ function replaceColumns(kernels: Kernels, x: Value, module: Linear, segment: Seg
  * The form with DoRA adapters in the blend: y = b + c ⊙ (W x) + Σ g_i ⊙ s_i·B_i(A_i x) with c = 1 + Σ (g_i − 1) and g = 1 for plain LoRA.
  * Each scales the base layer's own output, so their order doesn't matter. Workspace: base [rows, n] | u [rows, n] | c [n] | g [n] | ranks.
  */
-function doraLinear(kernels: Kernels, op: LinearOp, segment: Segment, weight: number, bias: number, workspace: Workspace): void {
+function doraLinear(kernels: Kernels, op: LinearOp, segment: Segment, weight: Matrix, bias: number, workspace: Workspace): void {
   const { x, y, module } = op;
   const { n, k } = module.weight;
   const { rows, from } = segment;
@@ -118,7 +81,7 @@ function doraLinear(kernels: Kernels, op: LinearOp, segment: Segment, weight: nu
   const ranks = g + n * 4;
   const yp = y.ptr + from * y.ld * 4;
   const xp = x.ptr + from * x.ld * 4;
-  kernels.matmul(base, n, xp, x.ld, weight, 0, 0, rows, n, k, weightType(segment, module), 0, n);
+  kernels.matmul(base, n, xp, x.ld, weight.ptr, 0, 0, rows, n, k, weight.dtype, 0, n);
   replaceColumns(kernels, x, module, segment, base, n, ranks);
   baseFactor(kernels, segment, module.slot, n, c, g);
   kernels.doraBase(yp, y.ld, base, n, c, bias, rows, n);
@@ -135,19 +98,5 @@ function doraLinear(kernels: Kernels, op: LinearOp, segment: Segment, weight: nu
     kernels.fill(u, 0, rows * n);
     addLowRank(kernels, x, module, segment, entry, low, u, n, ranks);
     kernels.addScaledColumns(yp, y.ld, u, n, g, rows, n);
-  }
-}
-
-/** c = 1 + Σ (g_i − 1) over the segment's DoRA adapters; g is a temporary. Of one adapter c is g to the bit. */
-export function baseFactor(kernels: Kernels, segment: Segment, slot: number, n: number, c: number, g: number): void {
-  let adapters = 0;
-  for (let e = 0; e < segment.entryCount; e++) if (deltaOf(segment.entries[e]!, slot)?.dora) adapters++;
-  kernels.fill(c, 1 - adapters, n);
-  for (let e = 0; e < segment.entryCount; e++) {
-    const entry = segment.entries[e]!;
-    const delta = deltaOf(entry, slot);
-    if (!delta?.dora || !delta.lowRank) continue;
-    kernels.doraFactor(g, delta.dora.magnitude.ptr, delta.dora.norms.ptr, n, delta.lowRank.scaling * entry.scale);
-    kernels.accumulate(c, g, 1, n);
   }
 }

@@ -1,7 +1,7 @@
 import type { Kernels } from '../wasm/kernels.js';
 import type { Frame } from './frame.js';
 import type { Op } from './ops.js';
-import { biasOf, deltaOf } from './run-linear.js';
+import { biasOf, deltaOf } from './segment-deltas.js';
 
 type NormOp = Extract<Op, { op: 'norm' }>;
 
