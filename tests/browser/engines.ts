@@ -82,7 +82,7 @@ function start(program: string, args: string[], env: Record<string, string>) {
   child.stdout.on('data', (data) => { stdout += data; });
   child.stderr.on('data', (data) => { stderr += data; });
   const ended = new Promise<number>((resolve) => {
-    child.on('error', (error) => { stderr += error; resolve(-1); });
+    child.on('error', (error) => { stderr += error.message; resolve(-1); });
     child.on('close', (code, signal) => { if (signal) stderr += `\nended by ${signal}`; resolve(code ?? -1); });
   });
   return {

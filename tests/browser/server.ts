@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
@@ -24,7 +24,7 @@ export async function servePage(root: string, isolated: boolean): Promise<PageSe
   let deliver!: (report: EngineReport) => void;
   const report = new Promise<EngineReport>((resolve) => { deliver = resolve; });
   let sign = () => {};
-  const server = createServer(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const path = normalize(decodeURIComponent(new URL(request.url!, 'http://localhost').pathname));
     if (request.method === 'POST') {
       let body = '';
@@ -42,7 +42,8 @@ export async function servePage(root: string, isolated: boolean): Promise<PageSe
     } catch {
       response.writeHead(404).end();
     }
-  });
+  };
+  const server = createServer((request, response) => { void answer(request, response); });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, report, onSign: (listen) => { sign = listen; }, close: () => { server.close(); server.closeAllConnections(); } };
 }
