@@ -4,11 +4,11 @@ import type { LowRank, Module } from '../ops/module.js';
 import { DTYPES, dtypeName, elementBytes, type DtypeCode, type Matrix } from '../tensor/matrix.js';
 import type { Adapter } from './adapter.js';
 
-/** The two files of a PEFT folder. */
-export interface AdapterFiles {
+/** The two files of a PEFT folder; a type, not an interface, so that it is also a folder to load from. */
+export type AdapterFiles = {
   readonly 'adapter_config.json': string;
   readonly 'adapter_model.safetensors': Uint8Array;
-}
+};
 
 const PREFIX = 'base_model.model.';
 
