@@ -17,7 +17,7 @@ mkdirSync(join(root, 'build'), { recursive: true });
 
 await part('wasm', [...common, 'asconfig.json', ...files('assembly', '.ts')], buildWasm);
 await part('js', [...common, ...files('src', '.ts'), ...files('tests', '.ts'), ...files('examples', '.ts')], buildScripts);
-if (process.argv.includes('--types')) await part('types', [...common, 'tsconfig.json', ...files('src', '.ts')], buildTypes);
+if (process.argv.includes('--types')) await part('types', [...common, 'tsconfig.json', 'tsconfig.types.json', ...files('src', '.ts')], buildTypes);
 
 async function part(name, inputs, build) {
   const hash = createHash('sha256');
@@ -56,7 +56,7 @@ async function buildScripts() {
 }
 
 function buildTypes() {
-  const tsc = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', root, '--noEmit', 'false', '--declaration', '--emitDeclarationOnly', '--outDir', 'build/types'], { cwd: root, stdio: 'inherit' });
+  const tsc = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(root, 'tsconfig.types.json')], { cwd: root, stdio: 'inherit' });
   if (tsc.status !== 0) throw new Error('tsc failed');
 }
 
