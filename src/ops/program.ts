@@ -33,9 +33,9 @@ export class Program {
   readonly #ops: readonly Op[];
   readonly #runtime: Runtime;
   readonly #workspace: Workspace = { ptr: 0, bytes: 0 };
-  /** Floats of a convolution's unrolled rows, and the width of the widest module. */
+  /** Floats of a convolution's unrolled rows, and of what DoRA keeps apart of one op: an output head's few rows are wide, those of a prompt many. */
   readonly #unrolled: number;
-  readonly #widest: number;
+  readonly #apart: number;
   #block: number;
   #at = 0;
 
@@ -51,7 +51,7 @@ export class Program {
     this.lowerBound = plan.lowerBound;
     const rows = Math.max(maxRows, maxOutputs);
     this.#unrolled = Math.max(0, ...recording.ops.map((op) => (op.op === 'conv1d' ? rows * op.module.kernel * op.module.inChannels : 0)));
-    this.#widest = Math.max(0, ...recording.ops.map((op) => (op.op === 'linear' || op.op === 'embed' || op.op === 'conv1d' ? op.y.width : 0)));
+    this.#apart = Math.max(0, ...recording.ops.map((op) => (op.op === 'linear' || op.op === 'embed' || op.op === 'conv1d' ? 2 * ((op.y.domain === 'outputs' ? maxOutputs : rows) + 1) * op.y.width : 0)));
     this.#block = runtime.activations.alloc(indexBytes + plan.bytes);
     this.frame = createFrame(this.#block, this.#block + maxRows * 4, this.#block + 2 * maxRows * 4, maxRows, maxOutputs);
     const base = this.#block + indexBytes;
@@ -76,7 +76,7 @@ export class Program {
    */
   reserve(rank: number, temporaries: boolean): void {
     const rows = Math.max(this.frame.maxRows, this.frame.maxOutputs);
-    const bytes = Math.max(64, 4 * (rows * rank + this.#unrolled + (temporaries ? 2 * (rows + 1) * this.#widest : 0)));
+    const bytes = Math.max(64, 4 * (rows * rank + this.#unrolled + (temporaries ? this.#apart : 0)));
     if (bytes <= this.#workspace.bytes) return;
     const { activations } = this.#runtime;
     const ptr = activations.alloc(bytes);
