@@ -1,5 +1,6 @@
 // Builds everything below build/:
-//   simd.wasm, reference.wasm   the kernels and, for the tests, their scalar references (asc, then wasm-opt for size)
+//   simd.wasm   the kernels (asc, then wasm-opt for size)
+//   reference.wasm   their scalar references, for the tests: not with --run
 //   js/src, js/tests, js/examples   the sources file by file, for the tests, the examples and the command line from a checkout
 //   lorikeet.js, cli.js   the two bundles that the package ships
 //   types/   with --types: declarations
@@ -15,7 +16,8 @@ const onlyStale = process.argv.includes('--if-stale');
 const common = ['package-lock.json', 'scripts/build.mjs'];
 mkdirSync(join(root, 'build'), { recursive: true });
 
-await part('wasm', [...common, 'asconfig.json', ...files('assembly', '.ts')], buildWasm);
+await part('wasm', [...common, 'asconfig.json', ...files('assembly', '.ts')], buildKernels);
+if (!process.argv.includes('--run')) await part('reference', [...common, 'asconfig.json', ...files('assembly', '.ts')], () => compile('reference'));
 await part('js', [...common, ...files('src', '.ts'), ...files('tests', '.ts'), ...files('examples', '.ts')], buildScripts);
 if (process.argv.includes('--types')) await part('types', [...common, 'tsconfig.json', 'tsconfig.types.json', ...files('src', '.ts')], buildTypes);
 
@@ -31,12 +33,14 @@ async function part(name, inputs, build) {
   process.stderr.write(`build: ${name} in ${Number((process.hrtime.bigint() - start) / 1_000_000n)} ms\n`);
 }
 
-async function buildWasm() {
+async function compile(target) {
   const asc = await import('assemblyscript/asc');
-  for (const target of ['simd', 'reference']) {
-    const { error, stderr } = await asc.main(['--config', 'asconfig.json', '--target', target, '--baseDir', root], { stdout: process.stdout });
-    if (error) throw new Error(`asc: ${error.message}\n${stderr}`);
-  }
+  const { error, stderr } = await asc.main(['--config', 'asconfig.json', '--target', target, '--baseDir', root], { stdout: process.stdout });
+  if (error) throw new Error(`asc: ${error.message}\n${stderr}`);
+}
+
+async function buildKernels() {
+  await compile('simd');
   // binaryen's own passes again over asc's output: it brings size, not speed.
   const optimised = spawnSync(join(root, 'node_modules/.bin/wasm-opt'), ['build/simd.wasm', '-o', 'build/simd.wasm', '-O3', '--strip-debug', '--strip-producers',
     '--enable-simd', '--enable-bulk-memory', '--enable-nontrapping-float-to-int', '--enable-sign-ext', '--enable-mutable-globals'], { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' });

@@ -13,7 +13,7 @@ if (major < 20) fail(`lorikeet needs Node 20 or later, this is Node ${process.ve
 
 installDependencies();
 const node = (script, ...args) => run(process.execPath, ['--enable-source-maps', `${root}${script}`, ...args]);
-if (task !== 'build') buildIfStale();
+if (task !== 'build') buildIfStale(task === 'test' || task === 'check' ? [] : ['--run']);
 
 switch (task) {
   case 'build': node('scripts/build.mjs', ...rest); break;
@@ -45,8 +45,8 @@ function installDependencies() {
 }
 
 /** The build decides by a hash of its inputs; asking costs a few milliseconds. */
-function buildIfStale() {
-  const done = spawnSync(process.execPath, [`${root}scripts/build.mjs`, '--if-stale'], { cwd: root, stdio: ['ignore', 2, 2] });
+function buildIfStale(options) {
+  const done = spawnSync(process.execPath, [`${root}scripts/build.mjs`, '--if-stale', ...options], { cwd: root, stdio: ['ignore', 2, 2] });
   if (done.status !== 0) fail('The build failed: see above.');
 }
 
