@@ -14,9 +14,10 @@ export interface RuntimeOptions {
   wasm?: WasmSource;
 }
 
-/** What every arena holds, in bytes. `bytes` is the size of the linear memory itself. */
+/** What every arena holds, in bytes. `bytes` is the size of the linear memory itself; `heap` the pages that arenas hold, and those that came back from them. */
 export interface MemoryReport {
   readonly bytes: number;
+  readonly heap: ArenaReport;
   readonly weights: ArenaReport;
   readonly adapters: ArenaReport;
   readonly kv: ArenaReport;
@@ -63,7 +64,8 @@ export async function createRuntime({ memoryLimit = GIB4, wasm }: RuntimeOptions
     kernels, memory, heap, views: new Views(memory),
     backend: { build: 'simd', threads: 1, why: {} },
     weights: new FreeListArena(heap, 'weights'),
-    adapters: new FreeListArena(heap, 'adapters'),
+    // The first of its pages stay with the adapters, so that what an unload returns is seen in its free list.
+    adapters: new FreeListArena(heap, 'adapters', { keepBytes: 2 ** 20 }),
     kv: new FreeListArena(heap, 'kv'),
     activations: new FreeListArena(heap, 'activations'),
     scratch: new ScratchArena(heap, 'scratch'),
@@ -74,6 +76,7 @@ export async function createRuntime({ memoryLimit = GIB4, wasm }: RuntimeOptions
 export function memoryReport(runtime: Runtime): MemoryReport {
   return {
     bytes: runtime.memory.buffer.byteLength,
+    heap: runtime.heap.report(),
     weights: runtime.weights.report(),
     adapters: runtime.adapters.report(),
     kv: runtime.kv.report(),

@@ -1,4 +1,4 @@
-// Spans filled from bottom to top: what the weights (bump) and the scratch (marks) are made of.
+// Spans filled from bottom to top: what the scratch (marks) is made of.
 //
 //   span 0 [██████████░]   span 1 [████░░░░░]   span 2 [░░░░]       █ used   ░ free or left over
 //                           current ─┘ top              kept for later, or none

@@ -51,7 +51,7 @@ for (const c of cases) {
     } finally {
       layer.dispose();
     }
-    const { bytes: _, ...now } = memoryReport(runtime);
+    const { bytes: _, heap: __, ...now } = memoryReport(runtime);
     for (const [arena, report] of Object.entries(now)) assert.is(report.used, start[arena as 'weights'].used, arena);
   });
 }
