@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createEngine, isLorikeetError, type Engine, type GenerateOptions, type Session } from '../../src/index.js';
+import { createEngine, isLorikeetError, type Blend, type Engine, type GenerateOptions, type Session } from '../../src/index.js';
 import { ROOT } from '../models/golden.js';
 
 const MODEL = `${ROOT}models/tavern`;
@@ -206,7 +206,7 @@ stepping('a manual loop gets further only by step, and gives the same text', () 
   auto.dispose();
 }, { loop: 'manual' }));
 stepping('several characters at once each say what they say alone', () => withEngine(async (engine) => {
-  const blends = [{}, { pirate: 1 }, { ghost: 1 }, { pirate: 0.5, ghost: 0.5 }, { pirate: -0.3 }];
+  const blends: Blend[] = [{}, { pirate: 1 }, { ghost: 1 }, { pirate: 0.5, ghost: 0.5 }, { pirate: -0.3 }];
   const solo = [];
   for (const adapters of blends) solo.push(await collect(engine.chat(LINE, { adapters, maxTokens: 30, temperature: 0.8, seed: 5 })));
   const together = await Promise.all(blends.map((adapters) => collect(engine.chat(LINE, { adapters, maxTokens: 30, temperature: 0.8, seed: 5 }))));
