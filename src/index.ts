@@ -3,6 +3,7 @@ export { type AnswerStats, type GenerateOptions, type Session, type SessionOptio
 export { createRuntime, memoryReport, type MemoryReport, type Runtime, type RuntimeOptions } from './arena/runtime.js';
 export { type AdapterBank, type ListedAdapter, type Unloaded } from './adapters/bank.js';
 export type { AdapterReport, AppliedModule, Blend } from './adapters/adapter.js';
+export type { CombineMasks, CombineMethod, CombineOptions } from './adapters/combine.js';
 export type { AdapterLimits, LoadAdapterOptions } from './adapters/load.js';
 export type { SamplingOptions } from './sample/options.js';
 export type { ChatMessage } from './text/chat-template.js';

@@ -3,6 +3,7 @@ import { isLorikeetError, LorikeetError } from '../errors.js';
 import type { Module } from '../ops/module.js';
 import { openFolder, type FolderOrigin } from '../store/open.js';
 import { EMPTY_BLEND, type Adapter, type AdapterReport, type Blend, type ResolvedBlend } from './adapter.js';
+import { combineAdapters, type CombineOptions } from './combine.js';
 import { exportAdapter, type AdapterFiles } from './export.js';
 import { loadAdapter, type AdapterIdentity, type LoadAdapterOptions } from './load.js';
 import { mergeAdapters, type Merged } from './merge.js';
@@ -122,6 +123,26 @@ export class AdapterBank {
     this.#loads.get(name)?.abort(superseded(name));
     this.#put(adapter);
     return adapter.report;
+  }
+
+  /**
+   * Makes a new adapter of several, as PEFT's add_weighted_adapter does. The weights and each part's scale of this moment (rescale) are baked in: what the parts do later doesn't
+   * reach it. A name that is taken gets a new generation, one of the parts' own too (its scale is then 1 again).
+   *
+   * @throws LorikeetError `adapter/unknown`, `adapter/scale`, `adapter/combine` (options, and what can't be combined), `adapter/merged` for a name that is merged,
+   *   `memory/exhausted`; everything stays as it was then
+   * @example
+   * bank.combine('mood', { pirate: 0.7, terse: 0.3 }, { method: 'ties', density: 0.5 });
+   */
+  combine(name: string, blend: Blend, options: CombineOptions = {}): AdapterReport {
+    this.#alive();
+    const parts = Object.entries(blend).map(([part, weight]) => {
+      checkScale(part, weight);
+      return { adapter: this.get(part), weight };
+    });
+    const report = this.insert(name, (identity) => combineAdapters(this.#runtime, this.#modules, identity, parts, options));
+    if (Object.hasOwn(blend, name)) this.get(name).scale = 1;
+    return report;
   }
 
   #checkNotMerged(name: string): void {

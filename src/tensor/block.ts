@@ -43,9 +43,9 @@ export class BlockPlan {
     return this.#bytes;
   }
 
-  /** Room for a packed matrix without a tensor behind it (computed later). */
-  matrix(n: number, k: number, dtype: DtypeCode): Matrix {
-    return this.#room({ ptr: 0, dtype, n, k }, packedBytes(n, k, dtype));
+  /** Room for a packed matrix, or one for each group, without a tensor behind it (computed later). */
+  matrix(n: number, k: number, dtype: DtypeCode, groups = 1): Matrix {
+    return this.#room({ ptr: 0, dtype, n, k }, packedBytes(n, k, dtype) * groups);
   }
 
   /** Room for n floats without a tensor behind them. */

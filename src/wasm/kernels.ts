@@ -70,5 +70,5 @@ export interface Kernels {
   drop(x: N, mask: N, count: N, density: N): void;
   disjointMerge(y: N, tensors: N, weights: N, adapters: N, count: N, method: N): void;
   orthonormalize(q: N, t: N, r: N, k: N, n: N, scratch: N): void;
-  svd(b: N, a: N, w: N, m: N, n: N, rank: N, scratch: N): void;
+  svd(b: N, a: N, w: N, m: N, n: N, rank: N, scratch: N): N;
 }
