@@ -40,12 +40,14 @@ function product<W>(y: usize, ldy: i32, x: usize, ldx: i32, w: usize, init: usiz
   if (m == 1) oneRow<W>(y, x, w, pitch, init, iNext, count, k);
   else if (m == 2) twoRows<W>(y, yStep, x, xStep, w, pitch, init, iStep, iNext, count, k);
   else {
-    const most = max(4, <i32>(ROWS_BYTES / (<usize>k << 2)) & ~3);
-    for (let row = 0; row < m; row += most) {
-      manyRows<W>(y, yStep, x, xStep, w, pitch, init, iStep, iNext, min(most, m - row), count, k);
-      y += <usize>most * yStep;
-      x += <usize>most * xStep;
-      init += <usize>most * iStep;
+    // passes of equal length, in whole tiles
+    const most = max(4, <i32>(ROWS_BYTES / (<usize>k << 2)));
+    const passes = (m + most - 1) / most, rows = ((m + passes - 1) / passes + 3) & ~3;
+    for (let row = 0; row < m; row += rows) {
+      manyRows<W>(y, yStep, x, xStep, w, pitch, init, iStep, iNext, min(rows, m - row), count, k);
+      y += <usize>rows * yStep;
+      x += <usize>rows * xStep;
+      init += <usize>rows * iStep;
     }
   }
 }
@@ -118,15 +120,15 @@ function manyRows<W>(
   }
 }
 
-/** All rows on one panel, of which `valid` lanes are outputs. The rows are split evenly: 5 are 3 + 2, not 4 + 1. */
+/** All rows, fewer than `direct`, on one panel, of which `valid` lanes are outputs. The rows are split evenly: 5 are 3 + 2, not 4 + 1. */
 function panel<W>(y: usize, ldy: usize, x: usize, ldx: usize, w: usize, init: usize, ldi: usize, m: i32, k: i32, valid: i32): void {
   const tiles = (m + 3) >> 2, base = m / tiles;
   let larger = m - base * tiles;
   while (m > 0) {
     const rows = base + i32(larger > 0);
     const c = valid == 8 ? y : lanes(), ldc = valid == 8 ? ldy : 32;
-    if (rows == 4) tile4x8<W>(c, ldc, x, ldx, w, init, ldi, k);
-    else if (rows == 3) tile3x8<W>(c, ldc, x, ldx, w, init, ldi, k);
+    if (rows == 4 && direct<W>() > 4) tile4x8<W>(c, ldc, x, ldx, w, init, ldi, k);
+    else if (rows == 3 && direct<W>() > 3) tile3x8<W>(c, ldc, x, ldx, w, init, ldi, k);
     else if (rows == 2) tile2x8<W>(c, ldc, x, ldx, w, init, ldi, k);
     else tile1x8<W>(c, x, w, init, k);
     if (valid < 8) for (let i = 0; i < rows; i++) memory.copy(y + <usize>i * ldy, lanes() + (<usize>i << 5), <usize>valid << 2);
