@@ -7,6 +7,7 @@ import type { Engine } from '../runtime/engine.js';
 import { decimal } from './arguments.js';
 import { usage, type Given, type OptionSpec } from './command.js';
 import { escapeName } from './escape.js';
+import { about } from './explain.js';
 import { warn } from './output.js';
 import type { Progress } from './progress.js';
 
@@ -78,7 +79,7 @@ export async function loadAdapters(engine: Engine, list: readonly AdapterArgumen
   for (const { name, folder } of list) {
     let report: AdapterReport;
     try {
-      report = await engine.adapters.load(name, folder, { ...options, onProgress: progress.bytes(`loading ${escapeName(name)}`) });
+      report = await about(folder, engine.adapters.load(name, folder, { ...options, onProgress: progress.bytes(`loading ${escapeName(name)}`) }));
     } catch (error) {
       throw await mistakenScale(folder, error);
     } finally {

@@ -11,21 +11,43 @@ const SYSTEM: Readonly<Record<string, string>> = {
   ELOOP: 'its links lead in a circle', ENAMETOOLONG: 'its name is too long', EIO: 'the disk reports an error', EBUSY: 'it is in use', ETXTBSY: 'it is in use', EEXIST: 'it exists already', ENOMEM: 'the system is out of memory',
 };
 
+/** Advice of the API, as a command line follows it; names of options, as they are spelled there. */
+const ADVICE: readonly (readonly [RegExp, string | ((whole: string, name: string) => string)])[] = [
+  [/\bpass selective: true\b/, 'pass --selective'],
+  [/\buse complete\(\) instead/, 'leave --chat out'],
+  [/\bstart a new session or shorten it/, 'shorten it'],
+  [/^"(temperature|topK|topP|minP|repetitionPenalty|seed|maxTokens)"/, (_, name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`],
+];
+
 /**
  * An error as lines for stderr: one sentence with its code in brackets; what was expected and found where the sentence doesn't say it; where it arose if `stack`.
  * Errors that aren't lorikeet's own are told in plain words, never in those of the engine.
  */
 export function explain(error: unknown, stack = false): string[] {
   const told = error instanceof LorikeetError ? error : translate(error);
-  const lines = [`lorikeet: ${escapeName(told.message, LONGEST)} [${told.code}]`];
-  for (const [key, value, said] of [['expected', told.expected, /\bexpect/], ['found', told.found, /\b(?:found|got|is|has|holds|are)\b/]] as const) {
+  const message = inTerms(told.message);
+  const lines = [`lorikeet: ${escapeName(message, LONGEST)} [${told.code}]`];
+  for (const [key, value, said] of [['expected', told.expected, /\bexpect/], ['found', told.found, /\b(?:found|got|is|has|holds|are|no)\b/]] as const) {
     const shown = show(value);
-    if (shown !== null && !said.test(told.message) && !told.message.includes(shown)) lines.push(`  ${key}: ${escapeName(shown)}`);
+    if (shown !== null && !said.test(message) && !message.includes(shown)) lines.push(`  ${key}: ${escapeName(shown)}`);
   }
   if (stack) {
     for (let at: unknown = error; at instanceof Error; at = at.cause) lines.push(...(at.stack ?? at.message).split('\n').map((line) => `  ${escapeName(line, LONGEST)}`));
   }
   return lines;
+}
+
+/** A message of the API in the terms of the command line. */
+export const inTerms = (message: string): string => ADVICE.reduce((text, [pattern, advice]) => text.replace(pattern, advice as string), message);
+
+/** Work on one folder or file: an error that doesn't name it gets its name in front, so that of several the reader knows which. */
+export async function about<T>(place: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof LorikeetError) || error.message.includes(place) || error.message.includes(JSON.stringify(place))) throw error;
+    throw new LorikeetError(error.code, `${place}: ${error.message}`, { expected: error.expected, found: error.found, cause: error });
+  }
 }
 
 /** A sentence for an error of the host: of files, of memory; anything else is a defect of lorikeet. */

@@ -39,7 +39,7 @@ let asked = '';
 
 /** The last resort for whatever goes wrong: a few plain lines, exit code 1. */
 function fail(error: unknown): void {
-  const debug = (process.env['LORIKEET_DEBUG'] ?? '0') !== '0';
+  const debug = !['', '0'].includes(process.env['LORIKEET_DEBUG'] ?? '');
   const lines = explain(error, debug);
   if (error instanceof Error && 'code' in error && error.code === 'cli/usage') lines.push(`Try: lorikeet ${asked ? `${asked} ` : ''}--help`);
   process.stderr.write(`${lines.join('\n')}\n`);

@@ -3,6 +3,7 @@ import type { Session } from '../../runtime/session.js';
 import { ADAPTER_NOTE, ADAPTER_OPTIONS, adapterArguments, adapterOptions, loadAdapters } from '../adapters.js';
 import { numbersOf, tokenIds } from '../arguments.js';
 import { usage, type Command, type Given } from '../command.js';
+import { about } from '../explain.js';
 import { interruptible, INTERRUPTED } from '../interrupt.js';
 import { print, printGenerated, printJson } from '../output.js';
 import { Progress } from '../progress.js';
@@ -48,7 +49,8 @@ export const generate: Command = {
     return interruptible(async (signal) => {
       try {
         const started = performance.now();
-        const engine = await createEngine({ model: given.positionals[0]!, signal, onProgress: progress.bytes('loading the model') });
+        const model = given.positionals[0]!;
+        const engine = await about(model, createEngine({ model, signal, onProgress: progress.bytes('loading the model') }));
         progress.clear();
         const blend = await loadAdapters(engine, adapters, { ...options, signal }, progress);
         const loadMs = performance.now() - started;

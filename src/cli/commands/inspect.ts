@@ -3,6 +3,7 @@ import { LorikeetError } from '../../errors.js';
 import { openFolder } from '../../store/open.js';
 import { ADAPTER_OPTIONS, adapterOptions } from '../adapters.js';
 import { usage, type Command } from '../command.js';
+import { about } from '../explain.js';
 import { inspectAdapterFolder } from '../inspect/adapter.js';
 import { inspectFile } from '../inspect/file.js';
 import { inspectModel } from '../inspect/model.js';
@@ -45,9 +46,9 @@ export const inspect: Command = {
     const json = given.flag('json');
     const show = <T>(report: T, render: (report: T, all: boolean) => string[]): Promise<void> => (json ? printJson(report) : print(`${render(report, all).join('\n')}\n`));
     switch (kind) {
-      case 'file': return show(await inspectFile(path), renderFile);
-      case 'model': return show(await inspectModel(path, await openFolder(path)), renderModel);
-      case 'adapter': return show(await inspectAdapterFolder(path, await openFolder(path), model, options), renderAdapter);
+      case 'file': return show(await about(path, inspectFile(path)), renderFile);
+      case 'model': return show(await about(path, inspectModel(path, await openFolder(path))), renderModel);
+      case 'adapter': return show(await about(path, inspectAdapterFolder(path, await openFolder(path), model, options)), renderAdapter);
     }
   },
 };

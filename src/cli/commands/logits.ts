@@ -5,6 +5,7 @@ import type { Folder } from '../../store/source.js';
 import { ADAPTER_NOTE, ADAPTER_OPTIONS, adapterArguments, adapterOptions, loadAdapters } from '../adapters.js';
 import { tokenIds } from '../arguments.js';
 import type { Command } from '../command.js';
+import { about } from '../explain.js';
 import { openOutput } from '../output-file.js';
 import { Progress } from '../progress.js';
 
@@ -35,7 +36,9 @@ export const logits: Command = {
     const out = await openOutput(given.required('out'));
     const progress = new Progress();
     try {
-      const engine = await createEngine({ model: withoutText(await openFolder(given.positionals[0]!)), onProgress: progress.bytes('loading the model') });
+      const path = given.positionals[0]!;
+      const folder = withoutText(await openFolder(path));
+      const engine = await about(path, createEngine({ model: folder, onProgress: progress.bytes('loading the model') }));
       progress.clear();
       const blend = await loadAdapters(engine, adapters, options, progress);
       const values = engine.logits(ids, { adapters: blend, onProgress: progress.count('computing', 'tokens') });

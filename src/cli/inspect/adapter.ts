@@ -8,6 +8,7 @@ import { openCheckpoint } from '../../models/checkpoint.js';
 import { describeModel } from '../../models/model.js';
 import { openFolder } from '../../store/open.js';
 import type { Folder } from '../../store/source.js';
+import { about } from '../explain.js';
 import { judgeAlone } from './adapter-alone.js';
 import { bytesByDtype, elements, refusalOf, rowOf, type Refusal, type TensorRow } from './tensors.js';
 
@@ -59,9 +60,9 @@ export async function inspectAdapterFolder(path: string, folder: Folder, model: 
     return { ...shown, ...nothing, applied: alone.applied, warnings: [...config.warnings, ...alone.warnings], refused: alone.refused };
   }
 
-  const checkpoint = await openCheckpoint(await openFolder(model));
+  const checkpoint = await about(model, openCheckpoint(await openFolder(model)));
   try {
-    const { architecture } = describeModel(checkpoint);
+    const { architecture } = await about(model, (async () => describeModel(checkpoint))());
     const check = async (selective: boolean) => {
       const found = await inspectAdapter(architecture.modules, architecture.modelType, folder, { ...options, selective });
       await found.source.close();

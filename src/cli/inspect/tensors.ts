@@ -1,4 +1,5 @@
 import { LorikeetError } from '../../errors.js';
+import { inTerms } from '../explain.js';
 import type { TensorInfo } from '../../formats/safetensors.js';
 
 /** A tensor as an inspection shows it. */
@@ -29,5 +30,5 @@ export function bytesByDtype(rows: readonly TensorRow[]): Record<string, number>
 /** The refusal that an error stands for. A file that can't be read at all, and any error that isn't lorikeet's, is thrown on. */
 export function refusalOf(error: unknown): Refusal {
   if (!(error instanceof LorikeetError) || /^(?:store|safetensors)\//.test(error.code)) throw error;
-  return { code: error.code, message: error.message };
+  return { code: error.code, message: inTerms(error.message) };
 }
