@@ -19,8 +19,8 @@ export class Trap extends Error {
 }
 
 /** Runs `make` (which creates a runtime or an engine) such that every kernel goes through a spy, and its heap is at hand. */
-export async function spiedOn<T>(make: () => Promise<T>): Promise<{ made: T; spy: Spy }> {
-  const spy: Spy = { trap: null, called: null, heap: undefined as unknown as Heap };
+export async function spiedOn<T>(make: () => Promise<T>, given: Partial<Spy> = {}): Promise<{ made: T; spy: Spy }> {
+  const spy: Spy = { trap: null, called: null, heap: undefined as unknown as Heap, ...given };
   const { instantiate } = WebAssembly;
   const { tryReserve } = Heap.prototype;
   const spied = (instance: WebAssembly.Instance): WebAssembly.Instance => ({
