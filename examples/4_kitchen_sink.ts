@@ -24,10 +24,10 @@ show('the base', {});
 const { applied } = await model.adapters.load('style', adapter);
 show(`style: ${applied.map(({ module, rank }) => `${module} (rank ${rank})`).join(', ')}`, { style: 1 });
 
-// The same tensors under three configurations. `selective` accepts that each leaves the rest of the file alone; the report lists what.
+// The same tensors under a configuration for each of the layers. `selective` accepts that each leaves the rest of the file alone; the report lists what.
 const config = JSON.parse(readFileSync(`${adapter}/adapter_config.json`, 'utf8')) as object;
 const tensors = readFileSync(`${adapter}/adapter_model.safetensors`);
-for (const target of ['embedding', 'conv1d', 'linear']) {
+for (const { module: target } of applied) {
   const configured = { 'adapter_config.json': JSON.stringify({ ...config, target_modules: [target] }), 'adapter_model.safetensors': tensors };
   const { left } = await model.adapters.load(target, configured, { selective: true });
   show(`target_modules: ["${target}"], ${left.length} tensors left out`, { [target]: 1 });

@@ -60,6 +60,18 @@ readme('names codes that exist, and every area', () => {
   for (const area of areas) if (area !== 'cli') assert.ok(table.includes(`\`${area}/`), `the table lacks the area ${area}/`);
 });
 
+readme('has command lines that work', async () => {
+  const section = text.slice(text.indexOf('## Command line'));
+  const lines = /^```sh\n(.*?)^```$/ms.exec(section)![1]!.trim().split('\n');
+  assert.is(lines.length, 3);
+  for (const line of lines) {
+    assert.ok(line.startsWith('npm run lorikeet -- '), line);
+    const args = [...line.slice('npm run lorikeet -- '.length).matchAll(/"([^"]*)"|(\S+)/g)].map((m) => m[1] ?? m[2]!);
+    const outcome = await runScript('src/cli/main.js', args);
+    assert.is(outcome.code, 0, `${line}\n${outcome.stderr}`);
+  }
+});
+
 readme('points to files and headings that exist', () => {
   const headings = new Set([...text.matchAll(/^#+ (.*)$/gm)].map((m) => m[1]!.toLowerCase().replace(/[^a-z0-9 -]/g, '').replaceAll(' ', '-')));
   for (const [, target] of text.matchAll(/\]\(([^)]+)\)/g)) {
