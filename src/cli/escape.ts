@@ -29,5 +29,5 @@ export function escapeText(text: string): string {
 
 /** A value as JSON that a terminal takes literally, too. */
 export function safeJson(value: unknown): string {
-  return JSON.stringify(value, (_, v: unknown) => (v instanceof Map ? Object.fromEntries(v) : v)).replace(IN_JSON, (c) => [...Array(c.length).keys()].map((i) => `\\u${c.charCodeAt(i).toString(16).padStart(4, '0')}`).join(''));
+  return JSON.stringify(value).replace(IN_JSON, (c) => [...Array(c.length).keys()].map((i) => `\\u${c.charCodeAt(i).toString(16).padStart(4, '0')}`).join(''));
 }

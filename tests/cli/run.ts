@@ -59,6 +59,5 @@ export function failedPlainly({ code, stdout, stderr }: Ran, errorCode: string):
   assert.ok(stderr.split('\n')[0]!.endsWith(`[${errorCode}]`), stderr);
   assert.ok(stderr.trimEnd().split('\n').length <= 4, stderr);
   for (const trace of ['    at ', 'Error:', 'node:', 'file://', 'undefined', 'Unexpected token', 'ENOENT', '[object']) assert.not.ok(stderr.includes(trace), `${JSON.stringify(trace)} in ${stderr}`);
-  // eslint-disable-next-line no-control-regex -- what must not reach a terminal
   assert.not.match(stderr.replaceAll('\n', ''), /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069]/);
 }

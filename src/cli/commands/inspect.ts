@@ -55,10 +55,17 @@ export const inspect: Command = {
 
 /** A file, or a folder by what lies in it. */
 async function kindOf(path: string): Promise<'file' | 'model' | 'adapter'> {
-  const isUrl = /^(?:https?|file|data|blob):/i.test(path);
-  if (isUrl ? /\.safetensors(?:[?#]|$)/i.test(path) || !/^https?:/i.test(path) : (await stat(path).catch(() => null))?.isFile()) return 'file';
+  if (/^https?:/i.test(path) ? /\.safetensors(?:[?#]|$)/i.test(path) : await isFile(path)) return 'file';
   const folder = await openFolder(path);
   if (await folder.has('adapter_config.json')) return 'adapter';
   if (await folder.has('config.json')) return 'model';
   throw new LorikeetError('cli/unknown-folder', `${JSON.stringify(path)} is neither a model nor an adapter: expected config.json or adapter_config.json in it; a single file is shown by its own path.`, { expected: ['config.json', 'adapter_config.json'], found: 'neither' });
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(/^file:/i.test(path) ? new URL(path) : path)).isFile();
+  } catch {
+    return false; // opening it says what is wrong
+  }
 }

@@ -74,7 +74,7 @@ export async function inspectModel(path: string, folder: Folder): Promise<Inspec
       parameters: tensors.reduce((sum, { name, shape }) => sum + (!used || used.has(name) ? elements(shape) : 0), 0),
       bytes: [...sources].reduce((sum, { size }) => sum + size, 0), memoryBytes: described && missing.length === 0 ? described.weights.plan.bytes : null, dtypes: bytesByDtype(tensors),
       files: [...sources].map(({ name, size }) => ({ name: name.split(/[\\/]/).at(-1)!, bytes: size })),
-      tokenizer: text?.tokenizer != null, chatTemplate: text?.template != null, endTokens: text?.endTokens ?? [],
+      tokenizer: Boolean(text?.tokenizer), chatTemplate: Boolean(text?.template), endTokens: text?.endTokens ?? [],
       modules: (architecture?.modules ?? []).map(moduleRow), tensors, unused: used ? tensors.map(({ name }) => name).filter((name) => !used.has(name)) : [], missing, refused,
     };
   } finally {

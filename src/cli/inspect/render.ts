@@ -56,7 +56,7 @@ export function renderAdapter(adapter: InspectedAdapter, all: boolean): string[]
   const ranks = [...new Set(applied.filter(({ rank }) => rank > 0).map(({ rank }) => rank))].sort((x, y) => x - y);
   const scales = [...new Set(applied.filter(({ rank }) => rank > 0).map(({ scale }) => short(scale)))];
   return [
-    `${escapeName(adapter.path)}: an adapter (${escapeName(String(config['peft_type'] ?? 'no peft_type'))})`, '',
+    `${escapeName(adapter.path)}: an adapter (${value('peft_type') ?? 'no peft_type'})`, '',
     ...facts([
       ...keys.filter((key) => value(key) !== null && value(key) !== '{}' && value(key) !== '[]').map((key): [string, string] => [key, value(key)!]),
       ['file', `${bytes(adapter.bytes)}, ${count(adapter.tensors.length, 'tensor')} (${dtypes(adapter.dtypes)}), ${count(adapter.parameters, 'parameter')}`],
