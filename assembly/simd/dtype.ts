@@ -26,6 +26,28 @@ export const F16: i32 = 2;
   return v128.or(f32x4.pmin(v, subnormal), v128.and(bits, i32x4.splat(0x80000000)));
 }
 
+// Eight consecutive weights, for loops that read each panel once: bf16 is cheaper split from one load, f16 from two.
+//   const bytes = head<W>(p); … low<W>(bytes, p) … high<W>(bytes, p)
+
+// @ts-ignore: decorator
+@inline export function head<W>(p: usize): v128 {
+  return isFloat<W>() || !isSigned<W>() ? v128.load(p) : i32x4.splat(0);
+}
+
+/** The first four of the eight weights at p. */
+// @ts-ignore: decorator
+@inline export function low<W>(bytes: v128, p: usize): v128 {
+  if (isFloat<W>()) return bytes;
+  return isSigned<W>() ? four<W>(p) : v128.shuffle<i16>(i32x4.splat(0), bytes, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+
+/** The last four of the eight weights at p. */
+// @ts-ignore: decorator
+@inline export function high<W>(bytes: v128, p: usize): v128 {
+  if (isFloat<W>()) return v128.load(p, 16);
+  return isSigned<W>() ? four<W>(p + 8) : v128.shuffle<i16>(i32x4.splat(0), bytes, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+
 /** One weight as f32. */
 // @ts-ignore: decorator
 @inline export function one<W>(p: usize): f32 {

@@ -147,7 +147,7 @@ const conversion: Check[] = [
         bench.prepare('widen', wide, w, 65536, dtype.code);
         const values = bench.read('simd', wide, 65536);
         for (let column = 0; column < 8192; column++) {
-          for (const m of [1, 4]) {
+          for (const m of [1, 2, 3, 4]) {
             kernels.simd['matmul']!(y, 8, x, 1, w + column * 16, 0, 0, m, 8, 1, dtype.code, 0, 8);
             const got = bench.read('simd', y, 8 * m);
             for (let i = 0; i < 8 * m; i++) equal(`weight ${column * 8 + (i % 8)}`, got[i]! + 0, values[column * 8 + (i % 8)]! + 0);

@@ -1,0 +1,18 @@
+import { test } from 'uvu';
+import { equal, loadKernels, places } from './harness.js';
+
+test('every kernel has a scalar reference of the same name and number of arguments', async () => {
+  const { simd, reference } = await loadKernels(places.low);
+  const kernels = Object.keys(simd);
+  equal('names', kernels.sort().join(), Object.keys(reference).sort().join());
+  for (const name of kernels) equal(name, simd[name]!.length, reference[name]!.length);
+});
+
+test('the heap starts behind the kernels\' constants, on a 64-byte line, in the first page', async () => {
+  const { simd } = await loadKernels(places.low);
+  const base = simd['heapBase']!();
+  equal('alignment', base % 64, 0);
+  if (base < 1024 || base > 65536) throw new Error(`the heap starts at ${base}`);
+});
+
+test.run();
