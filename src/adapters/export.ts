@@ -1,6 +1,6 @@
 import type { Runtime } from '../arena/runtime.js';
 import { writeSafetensors, type TensorBytes } from '../formats/safetensors.js';
-import type { LowRank, Module } from '../ops/module.js';
+import type { LowRank, Module, ReplacedRows } from '../ops/module.js';
 import { DTYPES, dtypeName, elementBytes, type DtypeCode, type Matrix } from '../tensor/matrix.js';
 import type { Adapter } from './adapter.js';
 
@@ -11,6 +11,8 @@ export type AdapterFiles = {
 };
 
 const PREFIX = 'base_model.model.';
+/** What PEFT calls a target_modules that shall match nothing; an empty list it refuses. */
+const NOTHING = 'dummy-target-modules';
 
 /**
  * Writes an adapter as PEFT's save_pretrained does: its factors in the dtype they have in memory, each module's rank and alpha by name. The user's scale
@@ -27,6 +29,7 @@ export function exportAdapter(runtime: Runtime, modules: readonly Module[], adap
   let loraBias = false;
   let trainedBias = false;
   const tokens: Record<string, number[]> = {};
+  let tiedIndices: string | null = null;
   for (const module of modules) {
     const delta = adapter.deltas[module.slot];
     if (!delta) continue;
@@ -58,9 +61,13 @@ export function exportAdapter(runtime: Runtime, modules: readonly Module[], adap
       if (!(delta.weight ?? delta.vector)) trainedBias = true;
       tensors.push(vector(runtime, delta.lowRank ? `${key}.base_layer.bias` : `${key}.bias`, delta.bias.ptr, [delta.bias.n]));
     }
-    if (delta.rows && module.kind === 'embedding') {
-      const { indices, count, packed } = delta.rows;
-      tokens[module.path] = [...runtime.views.i32.subarray(indices.ptr / 4, indices.ptr / 4 + count)];
+    if (delta.rows) {
+      const { packed } = delta.rows;
+      const indices = indicesOf(runtime, delta.rows);
+      // A tied head takes the embedding's rows by itself, unless it has other ones.
+      if (module.kind === 'linear' && module.tied && String(indices) === tiedIndices) continue;
+      if (module.kind === 'embedding' && module.tied) tiedIndices = String(indices);
+      tokens[module.path] = indices;
       tensors.push(matrix(runtime, `${key}.token_adapter.trainable_tokens_delta`, packed, false));
     }
   }
@@ -69,12 +76,14 @@ export function exportAdapter(runtime: Runtime, modules: readonly Module[], adap
   const config = {
     peft_type: 'LORA', base_model_name_or_path: baseModel, inference_mode: true, task_type: adapter.config?.task_type ?? null,
     r: first, lora_alpha: firstAlpha, use_rslora: rslora, use_dora: dora, lora_bias: loraBias, bias: trainedBias ? 'all' : 'none', fan_in_fan_out: modules.some((m) => m.kind === 'linear' && m.transposed && adapter.deltas[m.slot]?.lowRank),
-    target_modules: targets, rank_pattern: differing(rankPattern, first), alpha_pattern: differing(alphaPattern, firstAlpha),
+    target_modules: targets.length > 0 ? targets : NOTHING, rank_pattern: differing(rankPattern, first), alpha_pattern: differing(alphaPattern, firstAlpha),
     modules_to_save: saved.length > 0 ? saved : null, trainable_token_indices: Object.keys(tokens).length > 0 ? tokens : null,
     alora_invocation_tokens: adapter.invocation, lora_dropout: 0, init_lora_weights: true,
   };
   return { 'adapter_config.json': `${JSON.stringify(config, null, 2)}\n`, 'adapter_model.safetensors': writeSafetensors(tensors, { format: 'pt' }) };
 }
+
+const indicesOf = ({ views }: Runtime, { indices, count }: ReplacedRows): number[] => [...views.i32.subarray(indices.ptr / 4, indices.ptr / 4 + count)];
 
 /** rank_pattern and alpha_pattern are regular expressions: a path's dots stand for themselves. */
 const escape = (path: string): string => path.replaceAll('.', '\\.');
