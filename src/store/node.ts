@@ -71,7 +71,8 @@ class NodeFile implements ByteSource {
 }
 
 /**
- * A folder by path. Files in it are found by their real path: a symbolic link may lead to another place in the folder, not out of it.
+ * A folder by path. Files in it are found by their real path: a symbolic link may lead to another place in the folder, not out of it. One exception is known by its layout:
+ * in the cache of Hugging Face's hub, the files of `snapshots/<revision>/` are links to `blobs/` beside it.
  *
  * @throws LorikeetError `store/not-found`, `store/unreadable`
  */
@@ -86,7 +87,9 @@ export async function openNodeFolder(path: string, signal?: AbortSignal): Promis
     if (cause instanceof LorikeetError) throw cause;
     throw fileError(path, cause);
   }
-  const inside = root.endsWith(nodePath.sep) ? root : root + nodePath.sep;
+  const inside = [root.endsWith(nodePath.sep) ? root : root + nodePath.sep];
+  const parent = nodePath.dirname(root);
+  if (nodePath.basename(parent) === 'snapshots') inside.push(nodePath.join(nodePath.dirname(parent), 'blobs') + nodePath.sep);
 
   const locate = async (relative: string): Promise<string> => {
     const full = nodePath.join(root, safeRelativePath(relative, path));
@@ -96,7 +99,7 @@ export async function openNodeFolder(path: string, signal?: AbortSignal): Promis
     } catch (cause) {
       throw code(cause) === 'ENOENT' || code(cause) === 'ENOTDIR' ? notFound(relative, path, cause) : unreadable(full, reason(cause), cause);
     }
-    if (!real.startsWith(inside)) {
+    if (!inside.some((place) => real.startsWith(place))) {
       throw new LorikeetError('store/escape', `${JSON.stringify(relative)} is a link that leads out of ${JSON.stringify(path)}; expected a file inside the folder.`, { expected: 'a file inside the folder', found: real });
     }
     return real;

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -102,4 +102,18 @@ node('a signal aborts', async () => {
   assert.is(await code(() => whole.open('data')), 'store/aborted', "the folder's signal");
   await source.close();
 });
+node("the links of the hub's cache lead to its blobs, and nowhere else", async () => {
+  const model = join(root, 'models--someone--small');
+  const snapshot = join(model, 'snapshots', '0123abcd');
+  await mkdir(snapshot, { recursive: true });
+  await mkdir(join(model, 'blobs'));
+  await writeFile(join(model, 'blobs', 'ffff'), 'content');
+  await writeFile(join(model, 'secret'), 'secret');
+  await symlink('../../blobs/ffff', join(snapshot, 'config.json'));
+  await symlink('../../secret', join(snapshot, 'tokenizer.json'));
+  const folder = await openFolder(snapshot);
+  assert.is(await folder.text('config.json', 100), 'content');
+  assert.is(await code(() => folder.text('tokenizer.json', 100)), 'store/escape');
+});
+
 node.run();
