@@ -1,6 +1,7 @@
 import type { Runtime } from '../arena/runtime.js';
 import { isLorikeetError, LorikeetError } from '../errors.js';
 import type { Module } from '../ops/module.js';
+import { writeFolder } from '../store/node-write.js';
 import { openFolder, type FolderOrigin } from '../store/open.js';
 import { EMPTY_BLEND, type Adapter, type AdapterReport, type Blend, type ResolvedBlend } from './adapter.js';
 import { combineAdapters, type CombineOptions } from './combine.js';
@@ -227,7 +228,7 @@ export class AdapterBank {
       weights.push(weight);
     }
     if (adapters.length === 0) return EMPTY_BLEND;
-    if (adapters.length > 1) checkConflicts(this.#modules, adapters);
+    if (adapters.filter((adapter) => adapter.replaces).length > 1) checkConflicts(this.#modules, adapters);
     return { adapters, weights };
   }
 
@@ -348,6 +349,15 @@ export class AdapterBank {
    */
   files(name: string, baseModel?: string): AdapterFiles {
     return exportAdapter(this.#runtime, this.#modules, this.get(name), baseModel);
+  }
+
+  /**
+   * Writes {@link files} to a folder (in Node, Deno and Bun; a browser takes the bytes).
+   *
+   * @throws LorikeetError `adapter/unknown`, `adapter/export`, `store/unwritable`
+   */
+  async export(name: string, folder: string, baseModel?: string): Promise<void> {
+    await writeFolder(folder, { ...this.files(name, baseModel) });
   }
 
   /** Ends every load under way and gives every adapter back. Streams must have ended. */

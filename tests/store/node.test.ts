@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isLorikeetError } from '../../src/errors.js';
-import { openFile, openFolder } from '../../src/store/index.js';
+import { openFile, openFolder, writeFolder } from '../../src/store/index.js';
 
 const code = async (run: () => unknown) => { try { await run(); } catch (e) { if (isLorikeetError(e)) return e.code; throw e; } return 'none'; };
 const bytes = Uint8Array.from({ length: 100_000 }, (_, i) => (i * 31) >> 3);
@@ -114,6 +114,17 @@ node("the links of the hub's cache lead to its blobs, and nowhere else", async (
   const folder = await openFolder(snapshot);
   assert.is(await folder.text('config.json', 100), 'content');
   assert.is(await code(() => folder.text('tokenizer.json', 100)), 'store/escape');
+});
+
+node('a folder is written whole, and not at all where a name leads out or a place is taken', async () => {
+  const folder = join(root, 'new', 'folder');
+  await writeFolder(folder, { 'a.json': '{}', 'b.bin': bytes });
+  const written = await openFolder(folder);
+  assert.is(await written.text('a.json', 10), '{}');
+  assert.is((await written.open('b.bin')).size, bytes.length);
+  assert.is(await code(() => writeFolder(folder, { '../c': 'x' })), 'store/escape');
+  assert.is(await code(() => writeFolder(join(root, 'data'), { a: 'x' })), 'store/unwritable');
+  assert.equal((await readdir(folder)).sort(), ['a.json', 'b.bin']);
 });
 
 node.run();
