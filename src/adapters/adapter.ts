@@ -37,6 +37,8 @@ export interface Adapter {
   /** The largest rank, and whether base products must be kept apart (DoRA, replaced rows of a head): what programs reserve. */
   readonly rank: number;
   readonly temporaries: boolean;
+  /** True if some module's weight, bias or rows are replaced: what two adapters of one blend can't both do. */
+  readonly replaces: boolean;
   /** aLoRA's invocation tokens; null: the adapter applies everywhere. */
   readonly invocation: readonly number[] | null;
   /** Address of its block; 0 once given back. */

@@ -111,6 +111,7 @@ export function createAdapter(identity: AdapterIdentity, declared: Omit<Declared
     ...identity, deltas, block, scale: 1, pins: 0, retired: false, config: null, invocation: null,
     rank: Math.max(0, ...deltas.map((delta) => Math.max(delta?.lowRank?.rank ?? 0, delta?.rows?.count ?? 0))),
     temporaries: deltas.some((delta) => delta?.dora),
+    replaces: deltas.some((delta) => delta?.weight ?? delta?.vector ?? delta?.bias ?? delta?.rows),
     report: { name: identity.name, generation: identity.generation, bytes: plan.bytes, applied, left, warnings },
   };
 }
