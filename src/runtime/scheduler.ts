@@ -163,7 +163,7 @@ export class Scheduler {
     for (let i = 0; i < framed; i++) {
       const job = this.#inFrame[i]!;
       const { sequence } = job;
-      sequence.done += job.rows;
+      sequence.advance(job.rows, cost);
       if (sequence.pending > 0) continue;
       const logits = this.#program.result.ptr + output++ * this.#model.outputSize * 4;
       if (!job.done) this.#choose(job, logits);

@@ -27,6 +27,10 @@ export class Sequence {
   done = 0;
   /** Tokens that were worked again because the blend had changed. */
   recomputed = 0;
+  /** What that took: their share of the frames they stood in, in milliseconds. */
+  recomputeMs = 0;
+  /** Of the tokens to be worked again, those that haven't been yet. */
+  #recomputing = 0;
   readonly #runtime: Runtime;
   readonly #contextLength: number;
   /** What the cache was computed under: ENTRY numbers for each adapter, and the base's generation. */
@@ -119,6 +123,7 @@ export class Sequence {
     const kept = this.policy === 'keep' ? this.done : this.#base === baseGeneration ? Math.min(this.done, this.#reach()) : 0;
     if (kept < this.done) {
       this.recomputed += this.done - kept;
+      this.#recomputing += this.done - kept;
       this.done = kept;
     }
     this.#base = baseGeneration;
@@ -142,6 +147,14 @@ export class Sequence {
     const { adapters, weights } = this.blend;
     for (let i = 0; i < adapters.length; i++) if (weights[i]! * adapters[i]!.scale !== 0) reach = Math.min(reach, startOf(adapters[i]!, this.tokens, this.#prompt));
     return reach === Infinity ? 0 : reach;
+  }
+
+  /** Takes note that the next `rows` tokens are in the cache, and of the milliseconds that each took. */
+  advance(rows: number, rowMs: number): void {
+    const again = Math.min(rows, this.#recomputing);
+    this.#recomputing -= again;
+    this.recomputeMs += again * rowMs;
+    this.done += rows;
   }
 
   /** Appends a segment of the next `rows` tokens to a domain, under the blend that {@link followBlend} has settled. */

@@ -39,6 +39,8 @@ export interface AnswerStats {
   /** Tokens of the prompt that were worked, and how many of these only because the blend had changed. */
   promptTokens: number;
   recomputed: number;
+  /** Milliseconds that these took. */
+  recomputeMs: number;
   tokens: number;
   /** Milliseconds to the first token, and from there to the last. */
   firstTokenMs: number;
@@ -60,7 +62,7 @@ const MAX_TOKENS = 256;
 export class Session {
   readonly messages: ChatMessage[] = [];
   /** Facts of the last answer. */
-  stats: AnswerStats = { promptTokens: 0, recomputed: 0, tokens: 0, firstTokenMs: 0, decodeMs: 0, ended: '' };
+  stats: AnswerStats = { promptTokens: 0, recomputed: 0, recomputeMs: 0, tokens: 0, firstTokenMs: 0, decodeMs: 0, ended: '' };
   readonly seed: number;
   readonly #core: EngineCore;
   readonly #sequence: Sequence;
@@ -167,8 +169,8 @@ export class Session {
 
     const pieces: string[] = [];
     const text = core.tokenizer ? new TextStream(core.tokenizer, stop) : null;
-    const stats: AnswerStats = (this.stats = { promptTokens: sequence.pending, recomputed: 0, tokens: 0, firstTokenMs: 0, decodeMs: 0, ended: '' });
-    const recomputed = sequence.recomputed;
+    const stats: AnswerStats = (this.stats = { promptTokens: sequence.pending, recomputed: 0, recomputeMs: 0, tokens: 0, firstTokenMs: 0, decodeMs: 0, ended: '' });
+    const { recomputed, recomputeMs } = sequence;
     const started = performance.now();
     const job: Job = {
       sequence, left, done: false, rows: 0, sampling: samplingOptions({ ...this.#defaults, ...sampling }),
@@ -177,6 +179,7 @@ export class Session {
         if (stats.tokens++ === 0) stats.firstTokenMs = now - started;
         stats.decodeMs = now - started - stats.firstTokenMs;
         stats.recomputed = sequence.recomputed - recomputed;
+        stats.recomputeMs = sequence.recomputeMs - recomputeMs;
         if (endTokens.includes(id)) {
           stats.ended = 'end token';
           return true;
