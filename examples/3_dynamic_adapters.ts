@@ -52,7 +52,7 @@ if (speaks) {
     console.log(`rescale  ${names[0]} to ${mood}: ${((performance.now() - started) * 1000).toFixed(1)} µs`);
     process.stdout.write('         ');
     for await (const piece of session.say('How are you?', { maxTokens: 64 })) process.stdout.write(piece);
-    console.log(` (${session.stats.recomputed} tokens of the cache anew)`);
+    console.log(` (${session.stats.recomputed} tokens of the cache anew, ${session.stats.recomputeMs.toFixed(1)} ms)`);
   }
   session.dispose();
 }

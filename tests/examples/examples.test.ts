@@ -76,7 +76,7 @@ examples('3 runs on the demo model', async () => {
   const stdout = succeeded(await runScript('examples/3_dynamic_adapters.js'));
   returnsEverything(stdout, 3);
   assert.match(stdout, /^rescale .* µs$/m);
-  assert.match(stdout, /\([1-9]\d* tokens of the cache anew\)/);
+  assert.match(stdout, /\([1-9]\d* tokens of the cache anew, [\d.]+ ms\)/);
 });
 
 function returnsEverything(stdout: string, adapters: number): void {

@@ -12,7 +12,7 @@ export async function blend({ engine }: Stage, terminal: Terminal): Promise<void
   const facts = new Facts();
   terminal.row('you', LINE);
   for (const weights of BLENDS) {
-    facts.switching(() => engine.adapters.activate(weights));
+    facts.switching([{}, weights], (adapters) => engine.adapters.activate(adapters));
     const session = engine.session();
     terminal.note(Object.entries(weights).map(([name, weight]) => `${name} ${weight}`).join(' + '));
     await terminal.speak('', 'plain', answer(session, LINE));
