@@ -10,7 +10,7 @@ export function valueOf(p: usize, i: usize, dtype: i32): f32 {
   if (exponent == 31) magnitude = mantissa ? f32.NaN : Infinity;
   else if (exponent == 0) magnitude = <f32>mantissa * 5.9604644775390625e-8; // 2^-24
   else {
-    magnitude = <f32>(1024 + mantissa) * 0.0009765625;
+    magnitude = <f32>(mantissa + 1024) * 0.0009765625;
     for (let e = exponent; e > 15; e--) magnitude *= 2;
     for (let e = exponent; e < 15; e++) magnitude *= 0.5;
   }

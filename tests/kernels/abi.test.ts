@@ -3,7 +3,7 @@ import { equal, loadKernels, places } from './harness.js';
 
 test('every kernel has a scalar reference of the same name and number of arguments', async () => {
   const { simd, reference } = await loadKernels(places.low);
-  const kernels = Object.keys(simd);
+  const kernels = Object.keys(simd).filter((name) => name !== 'heapBase');
   equal('names', kernels.sort().join(), Object.keys(reference).sort().join());
   for (const name of kernels) equal(name, simd[name]!.length, reference[name]!.length);
 });
