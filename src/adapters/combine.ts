@@ -88,7 +88,9 @@ export function combineAdapters(runtime: Runtime, modules: readonly Module[], id
     runtime.adapters.free(block);
     throw error;
   }
-  return { ...createAdapter(identity, { plan, deltas, applied, left: [], warnings: recipe.warnings }, block), invocation };
+  const embedding = biased ? jobs.find(({ module }) => module.kind === 'embedding')?.module.path : undefined;
+  const warnings = [...recipe.warnings, ...(embedding ? [`PEFT refuses lora_bias in an adapter that targets an embedding ("${embedding}"): this combination, exported, loads here only.`] : [])];
+  return { ...createAdapter(identity, { plan, deltas, applied, left: [], warnings }, block), invocation };
 }
 
 /** PEFT's rank of an adapter: the largest that its configuration names, also where no module has it. */
