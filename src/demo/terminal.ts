@@ -58,7 +58,7 @@ export class Terminal {
 
   /** The measured facts of an act, in one line. */
   facts(facts: readonly string[]): void {
-    this.#out.write(`${this.#paint(`▸ ${facts.join(' · ')}`, 'dim')}\n`);
+    this.#out.write(`${this.#paint('▸', 'bold')} ${facts.join(' · ')}\n`);
   }
 
   /** Streams an answer beside its speaker's name. The pieces are taken as fast as they come, whatever the pace of the printing, so that what they measure is theirs. */
