@@ -1,7 +1,7 @@
 // Scalar references of the kernels: the same names and arguments as index.ts, plain loops, no code shared with the kernels. Only the tests load them.
 
 // linear
-export { allFinite, matmul, narrow, pack, packColumns, packConv, packRounded, unpack, widen } from './linear/reference';
+export { allFinite, equalBytes, matmul, narrow, pack, packColumns, packConv, packRounded, transpose, unpack, widen } from './linear/reference';
 
 // embed
 export { copyRows, gather, replaceRows, scatterColumns } from './embed/reference';

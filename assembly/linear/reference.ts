@@ -146,3 +146,15 @@ export function matmul(
     }
   }
 }
+
+export function transpose(y: usize, x: usize, n: i32, k: i32): void {
+  for (let j = 0; j < k; j++) {
+    for (let i = 0; i < n; i++) store<f32>(y + 4 * (<usize>j * <usize>n + <usize>i), load<f32>(x + 4 * (<usize>i * <usize>k + <usize>j)));
+  }
+}
+
+export function equalBytes(a: usize, b: usize, bytes: usize): i32 {
+  let different = 0;
+  for (let i: usize = 0; i < bytes; i++) if (load<u8>(a + i) != load<u8>(b + i)) different++;
+  return different == 0 ? 1 : 0;
+}

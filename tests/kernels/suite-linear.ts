@@ -195,6 +195,37 @@ const conversion: Check[] = [
   },
 ];
 
+const rows: Check[] = [
+  {
+    name: 'transpose',
+    run(kernels) {
+      for (const [n, k] of [[1, 1], [3, 17], [17, 3], [64, 8], [255, 5]] as const) {
+        const bench = new Bench(kernels, n);
+        const x = bench.f32(n * k, 4), y = bench.bytes(n * k * 4);
+        bench.call('transpose', y, x, n, k);
+        bench.same(`[${n}, ${k}]`, y, n * k);
+        bench.untouched('transpose');
+      }
+    },
+  },
+  {
+    name: 'equalBytes sees one different byte anywhere, and none past the end',
+    run(kernels) {
+      for (const bytes of [0, 1, 15, 16, 17, 40, 64]) {
+        for (let at = -1; at <= bytes; at++) {
+          const bench = new Bench(kernels, bytes);
+          const first = Array.from({ length: bytes + 1 }, () => bench.below(65536)), second = first.map((v, i) => (i === at ? v ^ 1 : v));
+          // u16 to u8: the low bytes alone
+          const low = (values: number[]): number => bench.u16(Array.from({ length: Math.ceil(values.length / 2) }, (_, i) => (values[2 * i]! & 255) | (((values[2 * i + 1] ?? 0) & 255) << 8)));
+          const [got, want] = bench.call('equalBytes', low(first), low(second), bytes);
+          equal('reference', want, at < 0 || at === bytes ? 1 : 0);
+          equal(`${bytes} bytes, different at ${at}`, got, want);
+        }
+      }
+    },
+  },
+];
+
 interface Product { m: number; n: number; k: number; init: 'none' | 'bias' | 'rows' | 'in place'; slack: number; from?: number; to?: number }
 
 function checkProduct(kernels: Kernels, dtype: Dtype, { m, n, k, init, slack, from = 0, to = n }: Product): void {
@@ -260,4 +291,4 @@ const products: Check[] = dtypes.flatMap((dtype) => [
   },
 ]);
 
-export const linearChecks: Check[] = [...packing, ...conversion, ...products];
+export const linearChecks: Check[] = [...packing, ...conversion, ...rows, ...products];
