@@ -226,7 +226,7 @@ for (const [title, change, blendAfter] of [
   ['rescale to 0', (engine: Engine) => engine.adapters.rescale('a', 0), {}],
   ['another blend', (_: Engine, session: Session) => { session.adapters = { b: 2, a: 0.5 }; }, { b: 2, a: 0.5 }],
   ['the base', (_: Engine, session: Session) => { session.adapters = {}; }, {}],
-] as const) {
+] as readonly (readonly [string, (engine: Engine, session: Session) => void, Blend])[]) {
   streams(`${title} during a stream, recomputed: as if all before had been under the new blend`, async () => {
     const engine = await engineOf('llama', 'manual');
     await engine.adapters.load('a', qv);

@@ -213,7 +213,7 @@ for (const [name, blend] of [['llama', { qv: 1, lora_bias: 0 }], ['llama', { dor
       fault.stop();
       if (error === null) break;
       failed++;
-      assert.ok(isLorikeetError(error, 'memory/exhausted'), String(error));
+      assert.ok(isLorikeetError(error, 'memory/exhausted'));
       const { adapters: { highWater: __, ...now } } = engine.memory();
       assert.equal(now, before);
       assert.equal(engine.adapters.merged, []);
