@@ -32,7 +32,7 @@ export class Terminal {
   constructor(out: NodeJS.WriteStream, environment: Readonly<Record<string, string | undefined>> = process.env) {
     this.#out = out;
     this.#colours = out.isTTY && !environment.NO_COLOR && environment.TERM !== 'dumb';
-    this.#width = Math.max(40, Math.min(out.columns ?? 80, 80));
+    this.#width = Math.max(40, Math.min(out.columns || 80, 80));
     this.#pace = out.isTTY ? PACE : 0;
   }
 

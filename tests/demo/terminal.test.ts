@@ -28,12 +28,12 @@ terminal('colours on a terminal alone, and not with NO_COLOR or a dumb one', asy
 });
 
 terminal('wraps words that arrive in parts at the width, under the first one', async () => {
-  for (const columns of [40, 61, 80, 200, undefined]) {
+  for (const columns of [40, 61, 80, 200, 0, undefined]) {
     const { out, text } = recorder(false, columns);
     await new Terminal(out, {}).speak('ghost', 'cyan', pieces(...'I hear the sea in my chest, and the tide turns this evening, and I must go, for nobody else will.'.match(/.{1,3}/g)!));
     const lines = text().trimEnd().split('\n');
     assert.ok(lines.length > 1);
-    for (const line of lines) assert.ok(line.length <= Math.min(columns ?? 80, 80), line);
+    for (const line of lines) assert.ok(line.length <= Math.min(columns || 80, 80), line);
     for (const line of lines.slice(1)) assert.match(line, /^ {13}\S/);
     assert.is(lines.map((line) => line.slice(13)).join(' '), 'I hear the sea in my chest, and the tide turns this evening, and I must go, for nobody else will.');
   }
