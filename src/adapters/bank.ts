@@ -137,12 +137,12 @@ export class AdapterBank {
    */
   combine(name: string, blend: Blend, options: CombineOptions = {}): AdapterReport {
     this.#alive();
-    const parts = Object.entries(blend).map(([part, weight]) => {
+    const parts = Object.entries(blend ?? {}).map(([part, weight]) => {
       checkScale(part, weight);
       return { adapter: this.get(part), weight };
     });
     const report = this.insert(name, (identity) => combineAdapters(this.#runtime, this.#modules, identity, parts, options));
-    if (Object.hasOwn(blend, name)) this.get(name).scale = 1;
+    if (parts.some(({ adapter }) => adapter.name === name)) this.get(name).scale = 1;
     return report;
   }
 

@@ -204,6 +204,7 @@ options('each that is wrong, missing or of no use is named', async () => {
   const { a, b } = engine.adapters.get('qv').deltas[q]!.lowRank!;
   refused(() => engine.adapters.combine('mood', { qv: 0.5, all: 0.5 }, { method: 'dare_ties_svd', density: 0.5, masks: { qv: { 'model.layers.0.self_attn.q_proj': { delta: new Uint8Array(a.k * b.n).fill(2) } } } }), 'adapter/combine', /bytes 0 and 1/);
   refused(() => engine.adapters.combine('mood', { qv: NaN }), 'adapter/scale', /"qv"/);
+  refused(() => engine.adapters.combine('mood', undefined as unknown as Blend), 'adapter/combine', /at least one/);
   refused(() => engine.adapters.combine('mood', { nobody: 1 }), 'adapter/unknown', /"nobody"/);
   refused(() => engine.adapters.combine('', { qv: 1 }), 'adapter/name', /name/);
   engine.adapters.merge({ qv: 1 });
