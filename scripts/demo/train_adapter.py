@@ -47,7 +47,7 @@ def main():
     parser.add_argument("base", type=Path)
     parser.add_argument("persona", choices=PERSONAS)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
