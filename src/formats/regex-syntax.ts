@@ -8,6 +8,7 @@ export type Node =
   | { readonly kind: 'sequence'; readonly parts: readonly Node[] }
   | { readonly kind: 'either'; readonly choices: readonly Node[] }
   | { readonly kind: 'group'; readonly index: number; readonly body: Node }
+  | { readonly kind: 'look'; readonly ahead: boolean; readonly negative: boolean; readonly body: Node }
   | { readonly kind: 'repeat'; readonly body: Node; readonly min: number; readonly max: number; readonly lazy: boolean };
 
 const MAX_LENGTH = 8192;
@@ -40,16 +41,20 @@ export function parsePattern(source: string): { node: Node; groups: readonly str
 class Parser {
   readonly groups: string[] = [];
   private readonly characters: readonly string[];
+  private readonly anyCase: boolean;
   private at = 0;
+  private looks = 0;
 
   constructor(private readonly source: string) {
     if (source.length > MAX_LENGTH) this.refuse(`is longer than ${MAX_LENGTH} characters`);
     this.characters = [...source];
+    this.anyCase = source.startsWith('(?i)');
+    if (this.anyCase) this.at = 4;
   }
 
   refuse(problem: string): never {
     const shown = this.source.length > 200 ? `${this.source.slice(0, 200)}…` : this.source;
-    throw new LorikeetError('adapter/config-regex', `The pattern ${JSON.stringify(shown)} ${problem}; expected a regular expression of Python without lookaround, backreferences and flags.`, { expected: 'a supported pattern', found: shown });
+    throw new LorikeetError('adapter/config-regex', `The pattern ${JSON.stringify(shown)} ${problem}; expected a regular expression of Python without backreferences and flags other than (?i).`, { expected: 'a supported pattern', found: shown });
   }
 
   peek(ahead = 0): string | undefined { return this.characters[this.at + ahead]; }
@@ -116,7 +121,7 @@ class Parser {
       case '(': return this.group(depth);
       case '[': return this.set();
       case '\\': return this.escape();
-      default: return literal(c);
+      default: return this.one(is(c));
     }
   }
 
@@ -129,6 +134,11 @@ class Parser {
         for (let c = this.take(); c !== '>'; c = this.take()) name += c;
         if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || this.groups.includes(name)) this.refuse(`has a group with the name ${JSON.stringify(name)}`);
         index = this.groups.push(name) - 1;
+        if (this.looks > 0) this.refuse('names a group within a lookaround');
+      } else if (kind === '=' || kind === '!') {
+        return this.look(true, kind === '!', depth);
+      } else if (kind === '<' && (this.peek() === '=' || this.peek() === '!')) {
+        return this.look(false, this.take() === '!', depth);
       } else if (kind !== ':') {
         this.refuse(`has a group that starts with "(?${kind}"`);
       }
@@ -136,6 +146,15 @@ class Parser {
     const body = this.either(depth + 1);
     if (!this.skip(')')) this.refuse('has a "(" without a ")"');
     return index < 0 ? { kind: 'sequence', parts: [body] } : { kind: 'group', index, body };
+  }
+
+  private look(ahead: boolean, negative: boolean, depth: number): Node {
+    this.looks++;
+    const body = this.either(depth + 1);
+    this.looks--;
+    if (!this.skip(')')) this.refuse('has a "(" without a ")"');
+    if (!ahead && width(body) === null) this.refuse('looks behind for a text of no fixed length');
+    return { kind: 'look', ahead, negative, body };
   }
 
   private escape(): Node {
@@ -147,7 +166,7 @@ class Parser {
       case 'B': return NO_BOUNDARY;
     }
     const test = CLASSES[c];
-    return test ? { kind: 'char', test } : literal(this.escaped(c));
+    return this.one(test ?? is(this.escaped(c)));
   }
 
   /** The character of an escape whose letter was taken. */
@@ -174,7 +193,7 @@ class Parser {
     const tests: Test[] = [];
     for (let first = true; first || this.peek() !== ']'; first = false) {
       const low = this.member();
-      if (this.peek() !== '-' || this.peek(1) === ']' || this.peek(1) === undefined) { tests.push(typeof low === 'string' ? (c) => c === low : low); continue; }
+      if (this.peek() !== '-' || this.peek(1) === ']' || this.peek(1) === undefined) { tests.push(typeof low === 'string' ? is(low) : low); continue; }
       this.at++;
       const high = this.member();
       if (typeof low !== 'string' || typeof high !== 'string') this.refuse('has a range that ends in a class');
@@ -184,7 +203,13 @@ class Parser {
     }
     this.at++; // the closing bracket
     const test: Test = (c) => tests.some((one) => one(c));
-    return { kind: 'char', test: negated ? not(test) : test };
+    return this.one(test, negated);
+  }
+
+  /** One character, under `(?i)` in either case. */
+  private one(test: Test, negated = false): Node {
+    const any: Test = this.anyCase ? (c) => test(c) || test(c.toLowerCase()) || test(c.toUpperCase()) : test;
+    return { kind: 'char', test: negated ? not(any) : any };
   }
 
   private member(): string | Test {
@@ -196,6 +221,21 @@ class Parser {
   }
 }
 
-function literal(character: string): Node {
-  return { kind: 'char', test: (c) => c === character };
+const is = (character: string): Test => (c) => c === character;
+
+/** How many characters a node always takes; null where that depends on the text. */
+function width(node: Node): number | null {
+  switch (node.kind) {
+    case 'char': return 1;
+    case 'assert': case 'look': return 0;
+    case 'group': return width(node.body);
+    case 'sequence': return node.parts.reduce<number | null>((sum, part) => (sum === null ? null : plus(sum, width(part))), 0);
+    case 'either': return node.choices.map(width).reduce((first, other) => (first === other ? first : null));
+    case 'repeat': {
+      const one = width(node.body);
+      return one === null || (node.min !== node.max && one !== 0) ? null : one === 0 ? 0 : one * node.min;
+    }
+  }
 }
+
+const plus = (sum: number, more: number | null): number | null => (more === null ? null : sum + more);

@@ -3,8 +3,9 @@
  *
  * A pattern comes from a stranger's file, and a backtracking engine (JavaScript's as well as Python's) takes exponential time on `(a+)+b`. This one steps all
  * threads of the pattern through the text together (Thompson; Pike's captures): time is at most instructions × characters. Python's syntax, where it
- * means something else in JavaScript or nothing (`(?P<name>…)`, `\A`, `\Z`, `{,3}`, `]` first in a class), is read as Python reads it. What can't be done
- * without backtracking is refused by name: lookaround, backreferences, atomic groups, possessive quantifiers; so are inline flags.
+ * means something else in JavaScript or nothing (`(?P<name>…)`, `\A`, `\Z`, `{,3}`, `]` first in a class), is read as Python reads it. Where a lookaround holds is worked
+ * out for all positions beforehand, in one sweep of its own. What can't be done without backtracking is refused by name: backreferences, atomic groups, possessive
+ * quantifiers; so are inline flags other than a leading `(?i)`.
  */
 import { LorikeetError } from '../errors.js';
 import { type Node, parsePattern, type Test } from './regex-syntax.js';
@@ -28,7 +29,14 @@ type Instruction =
   | { readonly op: 'jump'; to: number }
   | { readonly op: 'save'; readonly slot: number }
   | { readonly op: 'assert'; readonly test: (text: readonly string[], at: number) => boolean }
+  | { readonly op: 'look'; readonly table: number; readonly negative: boolean }
   | { readonly op: 'match' };
+
+/** A lookaround: its own program, from behind where it looks ahead. Those inside it stand before it. */
+interface Look {
+  readonly program: readonly Instruction[];
+  readonly ahead: boolean;
+}
 
 /**
  * Compiles a pattern of Python's `re`.
@@ -38,43 +46,63 @@ type Instruction =
  */
 export function compileRegex(source: string): Regex {
   const { node, groups } = parsePattern(source);
-  const program: Instruction[] = [];
-  const emit = <T extends Instruction>(instruction: T): T => {
-    if (program.length >= MAX_INSTRUCTIONS) throw new LorikeetError('adapter/config-regex', `The pattern ${JSON.stringify(source.slice(0, 100))} unrolls to more than ${MAX_INSTRUCTIONS} steps; write it with smaller counts.`, { expected: MAX_INSTRUCTIONS, found: source.slice(0, 200) });
-    program.push(instruction);
-    return instruction;
+  const looks: Look[] = [];
+  let size = 0;
+  const assemble = (body: Node, backwards: boolean): readonly Instruction[] => {
+    const program: Instruction[] = [];
+    const emit = <T extends Instruction>(instruction: T): T => {
+      if (++size > MAX_INSTRUCTIONS) throw new LorikeetError('adapter/config-regex', `The pattern ${JSON.stringify(source.slice(0, 100))} unrolls to more than ${MAX_INSTRUCTIONS} steps; write it with smaller counts.`, { expected: MAX_INSTRUCTIONS, found: source.slice(0, 200) });
+      program.push(instruction);
+      return instruction;
+    };
+    const look = (inner: Node, ahead: boolean): number => {
+      const inside = assemble(inner, ahead);
+      return looks.push({ program: inside, ahead }) - 1;
+    };
+    compile(body, program, { emit, look, backwards });
+    emit({ op: 'match' });
+    return program;
   };
-  compile(node, program, emit);
-  emit({ op: 'match' });
+  const program = assemble(node, false);
+  const find = (text: readonly string[], full: boolean) => run(program, text, tablesOf(looks, text), groups.length, full);
   return {
     source,
-    size: program.length,
-    fullmatch: (text) => run(program, [...text], groups.length, true) !== null,
+    size,
+    fullmatch: (text) => find([...text], true) !== null,
     match(text) {
       const characters = [...text];
-      const slots = run(program, characters, groups.length, false);
+      const slots = find(characters, false);
       if (slots === null) return null;
       return Object.fromEntries(groups.map((name, i) => [name, slots[2 * i] === undefined ? undefined : characters.slice(slots[2 * i], slots[2 * i + 1]).join('')]));
     },
   };
 }
 
-function compile(node: Node, program: Instruction[], emit: <T extends Instruction>(instruction: T) => T): void {
+interface Assembler {
+  readonly emit: <T extends Instruction>(instruction: T) => T;
+  /** Assembles a lookaround's body; the number of its table. */
+  readonly look: (body: Node, ahead: boolean) => number;
+  readonly backwards: boolean;
+}
+
+function compile(node: Node, program: Instruction[], to: Assembler): void {
+  const { emit } = to;
   switch (node.kind) {
     case 'char': emit({ op: 'char', test: node.test }); break;
     case 'assert': emit({ op: 'assert', test: node.test }); break;
-    case 'sequence': for (const part of node.parts) compile(part, program, emit); break;
+    case 'look': emit({ op: 'look', table: to.look(node.body, node.ahead), negative: node.negative }); break;
+    case 'sequence': for (const part of to.backwards ? [...node.parts].reverse() : node.parts) compile(part, program, to); break;
     case 'group':
       emit({ op: 'save', slot: 2 * node.index });
-      compile(node.body, program, emit);
+      compile(node.body, program, to);
       emit({ op: 'save', slot: 2 * node.index + 1 });
       break;
     case 'either': {
       const ends: { to: number }[] = [];
       node.choices.forEach((choice, i) => {
-        if (i === node.choices.length - 1) { compile(choice, program, emit); return; }
+        if (i === node.choices.length - 1) { compile(choice, program, to); return; }
         const split = emit({ op: 'split' as const, first: program.length + 1, second: 0 });
-        compile(choice, program, emit);
+        compile(choice, program, to);
         ends.push(emit({ op: 'jump' as const, to: 0 }));
         split.second = program.length;
       });
@@ -89,12 +117,12 @@ function compile(node: Node, program: Instruction[], emit: <T extends Instructio
           leave: () => { if (node.lazy) at.first = program.length; else at.second = program.length; },
         };
       };
-      for (let i = 0; i < node.min; i++) compile(node.body, program, emit);
+      for (let i = 0; i < node.min; i++) compile(node.body, program, to);
       if (node.max === Infinity) {
         const start = program.length;
         const loop = split();
         loop.enter();
-        compile(node.body, program, emit);
+        compile(node.body, program, to);
         emit({ op: 'jump', to: start });
         loop.leave();
       } else {
@@ -102,7 +130,7 @@ function compile(node: Node, program: Instruction[], emit: <T extends Instructio
         for (let i = node.min; i < node.max; i++) {
           const skip = split();
           skip.enter();
-          compile(node.body, program, emit);
+          compile(node.body, program, to);
           skips.push(skip);
         }
         for (const skip of skips) skip.leave();
@@ -111,11 +139,52 @@ function compile(node: Node, program: Instruction[], emit: <T extends Instructio
   }
 }
 
+const holds = ({ table, negative }: { table: number; negative: boolean }, tables: readonly Uint8Array[], position: number): boolean => (tables[table]![position] === 1) !== negative;
+
+/** For each lookaround, at which positions its body matches: in their order, so that those inside others are there first. */
+function tablesOf(looks: readonly Look[], text: readonly string[]): readonly Uint8Array[] {
+  const tables: Uint8Array[] = [];
+  for (const { program, ahead } of looks) tables.push(sweep(program, text, tables, ahead));
+  return tables;
+}
+
+/**
+ * One pass over the text with a new thread at every position: 1 where the body of a lookbehind ends. Of a lookahead the program is reversed and the pass goes
+ * from the end, so it marks where the body begins.
+ */
+function sweep(program: readonly Instruction[], text: readonly string[], tables: readonly Uint8Array[], backwards: boolean): Uint8Array {
+  const found = new Uint8Array(text.length + 1);
+  const seen = new Int32Array(program.length).fill(-1);
+  let now: number[] = [];
+  for (let i = 0; i <= text.length; i++) {
+    const position = backwards ? text.length - i : i;
+    const waiting: number[] = [];
+    for (const stack = [...now, 0]; stack.length > 0;) {
+      const at = stack.pop()!;
+      if (seen[at] === i) continue;
+      seen[at] = i;
+      const instruction = program[at]!;
+      switch (instruction.op) {
+        case 'jump': stack.push(instruction.to); break;
+        case 'split': stack.push(instruction.first, instruction.second); break;
+        case 'assert': if (instruction.test(text, position)) stack.push(at + 1); break;
+        case 'look': if (holds(instruction, tables, position)) stack.push(at + 1); break;
+        case 'save': stack.push(at + 1); break;
+        case 'match': found[position] = 1; break;
+        case 'char': waiting.push(at);
+      }
+    }
+    const next = text[backwards ? position - 1 : position];
+    now = next === undefined ? [] : waiting.filter((at) => (program[at] as { test: Test }).test(next)).map((at) => at + 1);
+  }
+  return found;
+}
+
 type Slots = readonly (number | undefined)[];
 interface Threads { count: number; readonly at: Int32Array; readonly slots: Slots[] }
 
 /** The slots of the preferred match, or null. Threads stand in order of preference, each instruction at most once per character. */
-function run(program: readonly Instruction[], text: readonly string[], groups: number, full: boolean): Slots | null {
+function run(program: readonly Instruction[], text: readonly string[], tables: readonly Uint8Array[], groups: number, full: boolean): Slots | null {
   let now: Threads = { count: 0, at: new Int32Array(program.length), slots: [] };
   let next: Threads = { count: 0, at: new Int32Array(program.length), slots: [] };
   const seen = new Int32Array(program.length).fill(-1);
@@ -134,6 +203,7 @@ function run(program: readonly Instruction[], text: readonly string[], groups: n
         case 'jump': stack.push({ at: instruction.to, slots }); break;
         case 'split': stack.push({ at: instruction.second, slots }, { at: instruction.first, slots }); break;
         case 'assert': if (instruction.test(text, position)) stack.push({ at: at + 1, slots }); break;
+        case 'look': if (holds(instruction, tables, position)) stack.push({ at: at + 1, slots }); break;
         case 'save': {
           const saved = slots.slice();
           saved[instruction.slot] = position;

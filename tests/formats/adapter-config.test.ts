@@ -137,7 +137,7 @@ refused('adapter/config-unsupported: options that change the result, by name', (
 });
 
 refused('adapter/config-regex: patterns, wherever they stand', () => {
-  for (const config of [{ target_modules: '(' }, { target_modules: '(?=a)b' }, { exclude_modules: '(a)\\1' }, { rank_pattern: { '[': 1 } }, { alpha_pattern: { 'a**': 1 } }, { modules_to_save: ['('] }, { target_modules: ['q'], layers_to_transform: [1], layers_pattern: ['h', '('] }]) {
+  for (const config of [{ target_modules: '(' }, { target_modules: '(?>a)b' }, { exclude_modules: '(a)\\1' }, { rank_pattern: { '[': 1 } }, { alpha_pattern: { 'a**': 1 } }, { modules_to_save: ['('] }, { target_modules: ['q'], layers_to_transform: [1], layers_pattern: ['h', '('] }]) {
     assert.is(codeOf(config), 'adapter/config-regex', JSON.stringify(config));
   }
 });

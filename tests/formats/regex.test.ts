@@ -41,6 +41,9 @@ bounded('patterns that blow up elsewhere are linear here', () => {
   assert.not.ok(compileRegex('(a|a)*b').fullmatch(text));
   assert.not.ok(compileRegex('(.*)*x').fullmatch(text));
   assert.ok(compileRegex('(a?){30}a{30}').fullmatch('a'.repeat(30)));
+  assert.not.ok(compileRegex(`${'(?=(?:a|a)*b)'.repeat(20)}.*`).fullmatch(text));
+  assert.ok(compileRegex(`${'(?!'.repeat(61)}.*b${')'.repeat(61)}.*`).fullmatch(text));
+  assert.ok(compileRegex('(?:(?=.*a)(?<!b)a)*').fullmatch(text));
   assert.ok(compileRegex(`(${'.*'.repeat(40)}){1,3}`).fullmatch(text.slice(0, 2000)));
 });
 bounded('size, depth and counts are bounded', () => {
