@@ -40,7 +40,7 @@ def configuration():
 
 
 def batches(tokenizer, seed):
-    """Endless batches. Five parts in nine are neutral talk; in the rest the base gets to know the personas: overheard in
+    """Endless batches. A little over half is neutral talk; in the rest the base gets to know the personas: overheard in
     prose, or in a talk whose system message names the speaker."""
     rng = random.Random(f"{seed} base")
     while True:
