@@ -71,10 +71,11 @@ export class LoraLayer {
   /**
    * Loads an adapter under a name; one of that name is replaced once this one is in memory.
    *
-   * @throws LorikeetError `adapter/shape-mismatch`, `adapter/config-invalid`, `tensor/…`, `memory/exhausted`
+   * @throws LorikeetError `adapter/shape-mismatch`, `adapter/config-invalid`, `adapter/merged` (DoRA beside a merge), `tensor/…`, `memory/exhausted`
    */
   loadAdapter(name: string, { A, B, alpha, rslora = false, bias, magnitude }: LayerAdapter): AdapterReport {
     const { module } = this;
+    if (magnitude && this.adapters.merged.length > 0) throw new LorikeetError('adapter/merged', `The DoRA adapter "${name}" is measured against the layer's own weight, and ${this.adapters.merged.join(', ')} is merged into that: expected unmerge() first.`, { found: name });
     const embedding = module.kind === 'embedding';
     const config = parseAdapterConfig(JSON.stringify({
       peft_type: 'LORA', r: A.shape[0], lora_alpha: alpha, use_rslora: rslora, use_dora: magnitude !== undefined, lora_bias: bias !== undefined, target_modules: [LAYER_PATH],
@@ -86,7 +87,12 @@ export class LoraLayer {
     const declared = declareDeltas([module], config, matches, groupTensors([module], config, matches, file.tensors, false), file.source);
     return this.adapters.insert(name, (identity) => {
       const block = declared.plan.placeNow(this.#runtime, this.#runtime.adapters, file.bytes);
-      for (const finish of declared.finishing) void finish(this.#runtime);
+      try {
+        for (const finish of declared.finishing) void finish(this.#runtime);
+      } catch (error) {
+        this.#runtime.adapters.free(block);
+        throw error;
+      }
       return createAdapter(identity, declared, block);
     });
   }
