@@ -374,6 +374,27 @@ streams('a disposal, an unload, a load and an evaluation at any op of a frame le
   engine.dispose();
 });
 
+streams('sessions that answer at once under different blends: each gives what it gives alone', async () => {
+  const blends: readonly Blend[] = [{}, { qv: 2 }, { dora: 1 }, { dora: 0.5, all: -1 }, { save_head: 1 }, { save_embed: 1, qv: 1 }, { tokens: 1 }, { alora: 3 }, { alora: 2, dora: 1 }, { embed: 1, lora_bias: 1 }];
+  const names = [...new Set(blends.flatMap((blend) => Object.keys(blend)))];
+  const engine = await engineOf();
+  for (const name of names) await engine.adapters.load(name, goldenAdapter('llama', name));
+  const prompt = (i: number): number[] => [...TOKENS.slice(0, 2 + (i % 5)), 11, 12, 20 + i]; // 11, 12 invoke the aLoRA
+  const run = async (i: number): Promise<number[]> => {
+    const session = engine.session({ adapters: blends[i]!, seed: i, temperature: i % 2, topK: 30 });
+    for await (const _ of session.complete(prompt(i), { maxTokens: 20 + i, endTokens: [] }));
+    const { tokens } = session;
+    session.dispose();
+    return [...tokens];
+  };
+  const alone: number[][] = [];
+  for (let i = 0; i < blends.length; i++) alone.push(await run(i));
+  assert.equal(await Promise.all(blends.map((_, i) => run(i))), alone);
+  assert.equal((await Promise.all(blends.map((_, i) => run(blends.length - 1 - i)))).reverse(), alone);
+  assert.is(new Set(alone.map(String)).size, blends.length);
+  engine.dispose();
+});
+
 streams('a second stream on one session is refused', async () => {
   const engine = await engineOf('llama', 'manual');
   const session = engine.session();

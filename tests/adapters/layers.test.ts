@@ -74,7 +74,7 @@ for (const [kind, { make, adapter, magnitude, bias, forward }] of Object.entries
           layer!.dispose();
           break;
         }
-        assert.ok(isLorikeetError(error, 'memory/exhausted'), `${stage}: ${String(error)}`);
+        assert.ok(isLorikeetError(error, 'memory/exhausted'), `${stage}, allocation ${failed}`);
         if (stage === 'load') {
           assert.is(runtime.adapters.report().used, 0, `allocation ${failed} of a load`);
           assert.is(layer!.adapters.has('a'), false);
