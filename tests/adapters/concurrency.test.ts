@@ -4,6 +4,7 @@ import { createEngine, LorikeetError, type Blend, type Engine, type GenerateOpti
 import { openFolder } from '../../src/store/open.js';
 import type { Folder, FolderFiles } from '../../src/store/source.js';
 import { goldenAdapter, goldenModel } from './folders.js';
+import { spiedOn } from './spies.js';
 
 // What happens when loads, unloads, rescales and disposals meet each other or a stream: defined here.
 
@@ -370,6 +371,37 @@ streams('a disposal, an unload, a load and an evaluation at any op of a frame le
     const now = engine.memory();
     assert.is(now.adapters.used, used);
     assert.is(now.kv.used, kv.used);
+  }
+  engine.dispose();
+});
+
+streams('a stream that leaves an unloaded adapter within a frame works that frame with it', async () => {
+  const { made: engine, spy: { heap } } = await spiedOn(() => engineOf('llama', 'manual'));
+  await answer(engine, engine.session(), TOKENS); // what a row costs is known now, so that every frame of a step without a budget has one
+  for (let ops = 1; ops < 400; ops += 17) {
+    const run = async (unload: boolean): Promise<number[]> => {
+      await engine.adapters.load('a', all);
+      const { block, report } = engine.adapters.get('a');
+      const session = engine.session({ adapters: { a: 2 } });
+      const stream = (async () => { for await (const _ of session.complete(TOKENS, ANSWER)); })();
+      await new Promise((resolve) => { setImmediate(resolve); });
+      for (let i = 0; i < ops; i++) engine.step(1e-9);
+      if (unload) assert.is(engine.adapters.unload('a').pending, report.bytes);
+      session.adapters = {};
+      if (unload) {
+        assert.is(engine.memory().adapters.used, 0);
+        new Uint8Array(heap.memory.buffer, block, report.bytes).fill(0xff);
+      }
+      // No evaluation and no load before the frame's end: they would finish it.
+      for (let i = 0; i < 60; i++) engine.step(1e-9);
+      while (engine.step(1000)) await new Promise((resolve) => { setImmediate(resolve); });
+      await stream;
+      const { tokens } = session;
+      session.dispose();
+      return [...tokens];
+    };
+    const expected = await run(false);
+    assert.equal(await run(true), expected, `after ${ops} ops`);
   }
   engine.dispose();
 });
