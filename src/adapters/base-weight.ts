@@ -4,13 +4,14 @@ import type { TensorInfo } from '../formats/safetensors.js';
 import type { Module } from '../ops/module.js';
 import { truncated } from '../store/checks.js';
 import type { ByteSource } from '../store/source.js';
-import { dtypeCode, elementBytes, type Matrix } from '../tensor/matrix.js';
+import { DTYPES, dtypeCode, elementBytes, type Matrix } from '../tensor/matrix.js';
 
 /** Rows compared at a time. */
 const ROWS = 64;
 
 /**
- * PEFT saves a targeted embedding's own weight beside the factors. It must be the base's, else the adapter was trained on another (a resized or a further trained) one.
+ * PEFT saves an embedding's own weight beside the factors, if it is targeted or the caller asks. It must be the base's, else the adapter was trained on another (a resized
+ * or a further trained) one. A bf16 base that was trained on in f16 counts as the same: only values below f16's range lose bits.
  *
  * @throws LorikeetError `adapter/base-differs`, `adapter/shape-mismatch`
  */
@@ -35,6 +36,10 @@ export async function checkSameWeight(runtime: Runtime, module: Module, info: Te
       runtime.views.u8.set(chunk, raw);
       kernels.widen(theirs, raw, rows * k, own);
       kernels.unpack(ours, ptr, n, k, dtype, from, from + rows);
+      if (own === DTYPES.F16 && dtype === DTYPES.BF16) {
+        kernels.narrow(raw, ours, rows * k, own);
+        kernels.widen(ours, raw, rows * k, own);
+      }
       if (kernels.equalBytes(theirs, ours, rows * k * 4) === 0) {
         throw new LorikeetError('adapter/base-differs', `Tensor "${info.name}" expected the base's own weight of "${module.path}", found another between rows ${from} and ${from + rows}: the adapter was trained on another base.`, { expected: module.path, found: info.name });
       }

@@ -32,7 +32,7 @@ export function groupTensors(modules: readonly Module[], config: AdapterConfig, 
   const byModule = new Map<string, { roles: Map<AdapterRole, TensorInfo>; saved: Map<string, TensorInfo> }>();
   const left: string[] = [];
   for (const info of tensors.values()) {
-    const { module: path, role, param } = parseAdapterKey(info.name);
+    const { module: path, role: named, param } = parseAdapterKey(info.name);
     const found = byPath.get(path);
     const refuse = (code: string, why: string): void => {
       if (selective) left.push(info.name);
@@ -43,6 +43,14 @@ export function groupTensors(modules: readonly Module[], config: AdapterConfig, 
       continue;
     }
     const { match, module } = found;
+    // With save_embedding_layers PEFT writes the base's own embedding and head beside an adapter that doesn't touch them.
+    const isBaseWeight = named === 'saved' && param === 'weight' && !match.saved && (module.kind === 'embedding' || (module.kind === 'linear' && module.isOutputHead));
+    const role = isBaseWeight ? 'base_weight' : named;
+    if (role === 'unread' && match.saved) continue;
+    if (isBaseWeight && selective) {
+      left.push(info.name);
+      continue;
+    }
     const isTrainedBias = role === 'base_bias' || (role === 'saved' && param === 'bias' && !match.saved);
     if (LORA_ROLES.has(role) && !match.target) {
       if (match.narrowed) left.push(info.name);
@@ -61,7 +69,7 @@ export function groupTensors(modules: readonly Module[], config: AdapterConfig, 
       refuse('adapter/unexpected-tensor', `"${path}" has no bias`);
       continue;
     }
-    if (role === 'saved' && !isTrainedBias && !match.saved) {
+    if (role === 'unread' || (role === 'saved' && !isTrainedBias && !match.saved)) {
       refuse('adapter/unexpected-tensor', `modules_to_save doesn't name "${path}"`);
       continue;
     }
@@ -69,7 +77,7 @@ export function groupTensors(modules: readonly Module[], config: AdapterConfig, 
       refuse('adapter/unexpected-tensor', match.tokens ? `"${path}" takes the rows of "${match.tokens.from}"` : `trainable_token_indices doesn't name "${path}"`);
       continue;
     }
-    if (role === 'base_weight' && !match.target && !match.tokens) {
+    if (role === 'base_weight' && !isBaseWeight && !match.target && !match.tokens) {
       if (match.narrowed) left.push(info.name);
       else refuse('adapter/unexpected-tensor', `the configuration doesn't target "${path}"`);
       continue;

@@ -15,6 +15,7 @@ export type AdapterRole =
   | 'base_bias' // `.base_layer.bias`: a trained bias of a targeted module
   | 'base_weight' // `.base_layer.weight`: PEFT saves a targeted embedding's own weight beside the factors
   | 'token_delta' // [n, D]: rows of trainable tokens
+  | 'unread' // of a module saved whole, beside its parameters: what it replaced (`.original_module.`), or, with bias "all", a second copy (`.modules_to_save.bias`)
   | 'saved'; // `<module>.<param>`: a module saved whole, or a trained bias of a module that isn't targeted
 
 export interface AdapterKey {
@@ -36,7 +37,8 @@ const SUFFIXES: readonly (readonly [RegExp, AdapterRole])[] = [
   [new RegExp(`^(.+)\\.lora_embedding_B${NAME}$`), 'lora_embedding_B'],
   [new RegExp(`^(.+)\\.token_adapter\\.trainable_tokens_delta${NAME}$`), 'token_delta'],
   [/^(.+)\.base_layer\.bias$/, 'base_bias'],
-  [/^(.+)\.base_layer\.weight$/, 'base_weight'],
+  [/^(.+?)(?:\.token_adapter)?\.base_layer\.weight$/, 'base_weight'],
+  [/^(.+)\.(?:original_module|modules_to_save)\.[^.]+$/, 'unread'],
 ];
 const SAVED = new RegExp('^(.+?)(?:\\.modules_to_save\\.[^.]+)?\\.([^.]+)$');
 

@@ -2,6 +2,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createEngine, LorikeetError, type Blend } from '../../src/index.js';
 import type { LoadAdapterOptions } from '../../src/adapters/load.js';
+import { parseHeader, readHeaderLength } from '../../src/formats/safetensors.js';
 import type { FolderFiles } from '../../src/store/source.js';
 import { filesOf, floats, goldenAdapter, goldenModel, named, partsOf, type AdapterParts } from './folders.js';
 
@@ -83,7 +84,9 @@ const CASES: readonly Case[] = [
   { title: 'one tensor under its compiled name, too', code: 'adapter/duplicate-tensor', files: changed('qv', (p) => { const name = named(p, 'q_proj.lora_A.weight'); p.tensors.set(name.replace('.q_proj', '._orig_mod.q_proj'), p.tensors.get(name)!); }) },
   { title: 'a magnitude under two spellings', code: 'adapter/duplicate-tensor', files: changed('dora', (p) => { const name = named(p, 'lora_magnitude_vector'); p.tensors.set(`${name}.weight`, p.tensors.get(name)!); }) },
   { title: 'factors of a module that is no target', code: 'adapter/unexpected-tensor', files: changed('qv', added('base_model.model.model.layers.0.self_attn.k_proj.lora_A.weight', [4, 36])), says: ['k_proj', 'selective'] },
-  { title: 'a whole weight that no one asked for', code: 'adapter/unexpected-tensor', files: changed('qv', added('base_model.model.lm_head.weight', [67, 36])), says: ['modules_to_save'] },
+  { title: 'a whole weight that no one asked for', code: 'adapter/unexpected-tensor', files: changed('qv', added('base_model.model.model.layers.0.self_attn.o_proj.weight', [36, 36])), says: ['modules_to_save'] },
+  { title: 'what a saved module replaces, of one that is not saved', code: 'adapter/unexpected-tensor', files: changed('qv', added('base_model.model.lm_head.original_module.weight', [67, 36])), says: ['modules_to_save'] },
+  { title: 'another head beside an adapter that leaves it alone', code: 'adapter/base-differs', files: changed('qv', added('base_model.model.lm_head.weight', [67, 36])), says: ['lm_head'] },
   { title: 'a trained bias under bias: "none"', code: 'adapter/unexpected-tensor', model: 'qwen2', files: configured('bias_all', { bias: 'none' }, 'qwen2'), says: ['bias'] },
   { title: 'a trained bias where the base has none', code: 'adapter/unexpected-tensor', files: changed('qv', (p) => { p.config.bias = 'all'; added(`${Q}.bias`, [36])(p); }), says: ['has no bias'] },
   { title: 'token rows that no one asked for', code: 'adapter/unexpected-tensor', files: configured('tokens', { trainable_token_indices: null }) },
@@ -235,6 +238,28 @@ scales('names that objects have by themselves are names like others', async () =
     engine.adapters.unload(name);
     assert.equal(engine.adapters.active, {});
   }
+  engine.dispose();
+});
+
+scales('an embedding saved in f16 is that of a bf16 base, though f16 has no room for its smallest values', async () => {
+  const at = 5; // of the embedding's elements
+  const model = goldenModel('llama_tied');
+  const weights = (model['model.safetensors'] as Uint8Array).slice();
+  const length = readHeaderLength(weights.subarray(0, 8), weights.length);
+  const { begin } = parseHeader(weights.subarray(8, 8 + length), weights.length).tensors.get('model.embed_tokens.weight')!;
+  new DataView(weights.buffer).setUint16(begin + at * 2, 0x3415, true); // bf16: 1.39e-7, between 2 and 3 of f16's smallest steps
+  const engine = await createEngine({ model: { ...model, 'model.safetensors': weights } });
+  const withElement = (bits: number): FolderFiles => {
+    const parts = partsOf('llama_tied', 'embed_f16');
+    const { dtype, bytes } = parts.tensors.get(named(parts, 'embed_tokens.base_layer.weight'))!;
+    assert.is(dtype, 'F16');
+    new DataView(bytes.buffer).setUint16(at * 2, bits, true);
+    return filesOf(parts);
+  };
+  await engine.adapters.load('same', withElement(2));
+  let code: unknown;
+  try { await engine.adapters.load('other', withElement(3)); } catch (error) { code = (error as LorikeetError).code; }
+  assert.is(code, 'adapter/base-differs');
   engine.dispose();
 });
 

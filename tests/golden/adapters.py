@@ -4,6 +4,7 @@ An entry is the arguments of LoraConfig; keys in capitals are ours:
   DTYPE   dtype of the tensors in the file
   EDIT    fields of adapter_config.json rewritten after saving (what PEFT resolves before it saves: "all-linear", null)
   KEYS    how each key of the file is rewritten after saving
+  SAVE    arguments of save_pretrained
   TENSORS the adapter whose tensors file is taken, byte for byte
 """
 
@@ -89,6 +90,12 @@ ADAPTERS = {
         "tokens_head": dict(QV, trainable_token_indices={"embed_tokens": [5, 3], "lm_head": [9, 60, 2]}),
         "alora": dict(target_modules=LINEAR, r=3, lora_alpha=4, alora_invocation_tokens=[11, 12]),
         "dropout": dict(QV, lora_dropout=0.3),
+        "regex_look": dict(target_modules=r"(?!.*\.0\.mlp)(?=.*layers).*(?<!down)_proj", r=2, lora_alpha=3),
+        "regex_any_case": dict(target_modules=r"(?i).*\.(Q|UP)_PROJ", r=2, lora_alpha=3),
+        # The base's own embedding and head beside an adapter that doesn't touch them
+        "embeddings_beside": dict(QV, SAVE=dict(save_embedding_layers=True)),
+        "embeddings_beside_saved": dict(QV, modules_to_save=["lm_head"], SAVE=dict(save_embedding_layers=True)),
+        "embeddings_beside_tokens": dict(QV, trainable_token_indices=[3, 17], SAVE=dict(save_embedding_layers=True)),
         "f16": dict(target_modules=LINEAR, r=2, lora_alpha=3, DTYPE=torch.float16),
         "bf16": dict(target_modules=LINEAR, r=2, lora_alpha=3, DTYPE=torch.bfloat16),
         "no_prefix": dict(QV, TENSORS="qv", KEYS=lambda key: key.removeprefix("base_model.model.")),
@@ -110,6 +117,8 @@ ADAPTERS = {
         "embed": dict(target_modules=["embed_tokens"], r=3, lora_alpha=4),
         "embed_ensure": dict(target_modules=["embed_tokens"], r=3, lora_alpha=4, ensure_weight_tying=True),
         "head": dict(target_modules=["lm_head"], r=3, lora_alpha=4),
+        # A bf16 base, trained on in f16: the weight beside is the base's but for values below f16's range.
+        "embed_f16": dict(target_modules=["embed_tokens"], r=3, lora_alpha=4, DTYPE=torch.float16),
         "embed_and_head": dict(target_modules=["embed_tokens", "lm_head"], r=2, lora_alpha=3),
         "dora_embed": dict(target_modules=["embed_tokens"], r=3, lora_alpha=4, use_dora=True),
         "save_embed": dict(QV, modules_to_save=["embed_tokens"]),
@@ -174,6 +183,7 @@ ADAPTERS = {
         "wpe": dict(target_modules=["wpe", "c_attn"], r=2, lora_alpha=4, fan_in_fan_out=True),
         "head": dict(target_modules=["lm_head"], r=2, lora_alpha=4),
         "save_norm": dict(target_modules=["c_attn"], r=2, lora_alpha=3, fan_in_fan_out=True, modules_to_save=["ln_f", "ln_1"]),
+        "save_norm_bias_all": dict(target_modules=["c_attn"], r=2, lora_alpha=3, fan_in_fan_out=True, modules_to_save=["ln_f"], bias="all"),
         "tokens": dict(
             target_modules=["c_attn"], r=2, lora_alpha=3, fan_in_fan_out=True, trainable_token_indices=[3, 17, 40]
         ),
@@ -246,7 +256,7 @@ def write(model_folder, name):
             if value is not None:
                 parameter.copy_(value)
     folder = model_folder / "adapters" / name
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, **options.get("SAVE", {}))
     (folder / "README.md").unlink()
     rewrite_config(folder / "adapter_config.json", options.get("EDIT", {}))
     rewrite_tensors(folder / "adapter_model.safetensors", options)
