@@ -9,7 +9,9 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 ROOT = Path(__file__).parent.parent.parent
-LINES = ["Where is the treasure?", "Who are you?"]
+LINES = ["Tell me about the dragon.", "How do I get to the harbour?"]
+# The best and the second logit must never be nearer: rounding, which differs between machines by some 1e-5, would choose.
+NEAREST = 1e-3
 TOKENS = 200
 BLEND = {"pirate": 0.5, "ghost": 0.5}
 
@@ -76,4 +78,6 @@ def merge(peft, blend):
 
 def told(tokenizer, result):
     tokens, gap = result
-    return {"tokens": tokens, "text": tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False), "gap": round(gap, 5)}
+    if gap < NEAREST:
+        raise ValueError(f"two tokens are only {gap:.1e} apart: choose other lines")
+    return {"tokens": tokens, "text": tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)}
