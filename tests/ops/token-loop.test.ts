@@ -26,11 +26,14 @@ const BLENDS: readonly (readonly [model: string, blends: readonly Blend[], sampl
   ['gemma3', [{ all: 1 }], { temperature: 0.7 }],
 ];
 
-/** The least that the heap of objects grew by `work(count)`, of several rounds that no collection falls into. */
+/** Bytes a round that are taken for none: less than one array, view or closure, more than a boxed number or two. */
+const NONE = 48;
+
+/** The least that the heap of objects grew by `work(count)`, of rounds until it is none: V8 compiles beside us, and on a busy machine it takes its time. */
 function growth(work: (count: number) => void, count: number): number {
-  work(3 * count); // until the compiler has seen it
+  work(3 * count);
   let least = Infinity;
-  for (let round = 0; round < 6; round++) {
+  for (let round = 0; round < 60 && least >= NONE * count; round++) {
     globalThis.gc!();
     const before = getHeapStatistics().used_heap_size;
     work(count);
@@ -93,15 +96,14 @@ for (const [name, blends, options] of BLENDS) {
     assert.is(allocations, 0);
     const perOp = least / (FRAMES * program.ops.length);
     console.log(`${name}: ${(least / FRAMES).toFixed(1)} bytes of objects a frame of ${rows.length} sequences and ${program.ops.length} ops, ${perOp.toFixed(3)} an op`);
-    // One empty array, view or closure for each frame would be more, one for each op far more; a boxed number has 16 bytes.
-    assert.ok(least / FRAMES < 48 && perOp < 1, `${least / FRAMES} bytes a frame`);
+    assert.ok(least / FRAMES < NONE && perOp < 1, `${least / FRAMES} bytes a frame`);
   });
 }
 
 test('the count sees a single array, view or closure a frame', () => {
   for (const make of [(n: number) => [n], () => runtime.views.f32.subarray(0, 1), (n: number) => () => n]) {
     const kept: unknown[] = [0];
-    assert.ok(growth((count) => { for (let n = 0; n < count; n++) kept[0] = make(n); }, 1000) / 1000 >= 48);
+    assert.ok(growth((count) => { for (let n = 0; n < count; n++) kept[0] = make(n); }, 1000) / 1000 >= NONE);
   }
 });
 
