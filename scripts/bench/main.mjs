@@ -18,6 +18,11 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const SECTIONS = ['matmul', 'loading', 'base', 'switching', 'decoding', 'crowd'];
 
+/** The folder of the model that is being loaded: a run that is broken off leaves nothing behind. */
+let temporary = null;
+process.on('exit', () => { if (temporary !== null) removeModel(temporary); });
+for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]]) process.once(signal, () => process.exit(code));
+
 const { quick, only, json, keep } = parseArguments(process.argv.slice(2));
 if (only.includes('matmul')) installPeers();
 const run = { when: new Date().toISOString().slice(0, 16).replace('T', ' '), command: `npm run bench${process.argv.length > 2 ? ` -- ${process.argv.slice(2).join(' ')}` : ''}`, machine: machine(), versions: versions(), sections: {} };
@@ -36,14 +41,12 @@ if (keep) keepRun(lines);
 async function bases() {
   const result = {};
   for (const [dtype, layers] of [['BF16', quick ? 30 : 40], ['F32', quick ? 15 : 20]]) {
-    const folder = writeModel(dtype, layers);
-    try {
-      const runs = [];
-      for (let i = 0; i < (quick ? 1 : 5); i++) runs.push(await section('base', { folder }));
-      result[dtype] = { ...Object.fromEntries(Object.keys(runs[0]).map((key) => [key, median(runs.map((r) => r[key]))])), worst: Math.max(...runs.map((r) => Math.max(r.perFile, r.residentPerFile))), samples: runs };
-    } finally {
-      removeModel(folder);
-    }
+    temporary = writeModel(dtype, layers);
+    const runs = [];
+    for (let i = 0; i < (quick ? 1 : 5); i++) runs.push(await section('base', { folder: temporary }));
+    removeModel(temporary);
+    temporary = null;
+    result[dtype] = { ...Object.fromEntries(Object.keys(runs[0]).map((key) => [key, median(runs.map((r) => r[key]))])), worst: Math.max(...runs.map((r) => Math.max(r.perFile, r.residentPerFile))), samples: runs };
   }
   return result;
 }

@@ -1,7 +1,7 @@
 // What changes cost a conversation of the demo model: another blend, another scale; and how fast it speaks with 0, 1, 2 and 5 adapters.
 import { performance } from 'node:perf_hooks';
 import { createEngine } from '../../build/js/src/index.js';
-import { median, spread } from './measure.mjs';
+import { median, quantile, spread } from './measure.mjs';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const CAST = ['herald', 'pirate', 'ghost', 'goblin', 'automaton'];
@@ -20,50 +20,58 @@ export async function switching({ quick }) {
   const engine = await demoEngine();
   const streams = quick ? 4 : 20;
   const pair = [{ herald: 1 }, { pirate: 1 }]; // of the same rank on the same modules: a steady token costs the same under either
+  const turn = (session, count) => { session.adapters = pair[count & 1]; };
   const kinds = {
-    switch: (session, turn) => { session.adapters = pair[turn & 1]; },
-    rescale: (session, turn) => { engine.adapters.rescale('herald', 0.5 + (turn & 1) / 2); },
-    nothing: () => {},
+    switch: { change: turn },
+    rescale: { change: (session, count) => { engine.adapters.rescale('herald', 0.5 + (count & 1) / 2); } },
+    nothing: { change: () => {} },
+    recompute: { change: turn, kv: 'recompute', period: 40 },
   };
   const result = {};
-  await everyToken(engine, pair[0], () => {}); // warm up
-  for (const [kind, change] of Object.entries(kinds)) {
-    const samples = { first: [], steady: [], difference: [], call: [] };
+  await everyToken(engine, pair[0], kinds.nothing); // warm up
+  for (const [name, kind] of Object.entries(kinds)) {
+    const { period = PERIOD } = kind;
+    const samples = { first: [], steady: [], difference: [], call: [], perToken: [] };
     for (let i = 0; i < streams; i++) {
-      const tokens = await everyToken(engine, pair[0], change);
-      for (let at = PERIOD; at + 1 < tokens.length; at += PERIOD) {
+      const tokens = await everyToken(engine, pair[0], kind);
+      for (let at = period; at + 1 < tokens.length; at += period) {
         if (![at - 1, at, at + 1].every((t) => tokens[t].whole)) continue;
+        const first = tokens[at].us + tokens[at].call;
         const steady = (tokens[at - 1].us + tokens[at + 1].us) / 2;
         samples.call.push(tokens[at].call);
-        samples.first.push(tokens[at].us + tokens[at].call);
+        samples.first.push(first);
         samples.steady.push(steady);
-        samples.difference.push(tokens[at].us + tokens[at].call - steady);
+        samples.difference.push(first - steady);
+        samples.perToken.push((first - steady) / tokens[at].position);
       }
     }
-    result[kind] = { us: median(samples.difference), call: median(samples.call), first: median(samples.first), steady: median(samples.steady), changes: samples.call.length, samples: samples.difference };
+    result[name] = {
+      us: median(samples.difference), late: quantile(samples.difference, 0.95), call: median(samples.call), first: median(samples.first), steady: median(samples.steady),
+      perToken: median(samples.perToken), changes: samples.call.length, samples: samples.difference,
+    };
   }
   result.rescaleCall = rescaleCalls(engine, quick ? 20 : 200);
   engine.dispose();
   return result;
 }
 
-/** Microseconds of every token of one answer; at every PERIOD-th, `change` is made before it. The cache is kept: its recomputation is another matter. */
-async function everyToken(engine, adapters, change) {
-  const session = engine.session({ adapters, kv: 'keep' });
+/** Microseconds of every token of one answer; at every `period`-th, `change` is made before it. */
+async function everyToken(engine, adapters, { change, kv = 'keep', period = PERIOD }) {
+  const session = engine.session({ adapters, kv });
   const tokens = [];
-  let turn = 0;
+  let count = 0;
   let call = 0;
   let before = 0;
   let started = performance.now();
   for await (const _ of session.complete(PROMPT, { maxTokens: LENGTH, endTokens: [] })) {
     const now = performance.now();
     // A piece of text that took two tokens (half a character) is no measure of one.
-    tokens.push({ us: (now - started) * 1000, call: call * 1000, whole: session.stats.tokens === before + 1 });
+    tokens.push({ us: (now - started) * 1000, call: call * 1000, position: session.tokens.length, whole: session.stats.tokens === before + 1 });
     before = session.stats.tokens;
     call = 0;
-    if (tokens.length % PERIOD === 0) {
+    if (tokens.length % period === 0) {
       const from = performance.now();
-      change(session, ++turn);
+      change(session, ++count);
       call = performance.now() - from;
     }
     started = performance.now();
