@@ -27,7 +27,7 @@ export { addLowRank, scaleColumns, scaleRows } from './lora/merge';
 export { layerNorm, rmsNorm, softmax } from './norm/norm';
 
 // activation
-export { accumulate, activate, add, fill, gate, multiply, scale } from './activation/activation';
+export { accumulate, activate, add, fill, gate, scale } from './activation/activation';
 
 // attention
 export { attention } from './attention/attention';

@@ -18,7 +18,7 @@ export {
 export { layerNorm, rmsNorm, softmax } from './norm/reference';
 
 // activation
-export { accumulate, activate, add, fill, gate, multiply, scale } from './activation/reference';
+export { accumulate, activate, add, fill, gate, scale } from './activation/reference';
 
 // attention
 export { angles, attention, inverseFrequencies, kvStore, rope } from './attention/reference';

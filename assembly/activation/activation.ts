@@ -76,13 +76,6 @@ export function add(y: usize, a: usize, b: usize, count: i32): void {
   if (count & 3) storeLanes(y, f32x4.add(v128.load(a), v128.load(b)), count & 3);
 }
 
-/** y = a ⊙ b */
-export function multiply(y: usize, a: usize, b: usize, count: i32): void {
-  const end = y + (<usize>(count & ~3) << 2);
-  for (; y < end; y += 16, a += 16, b += 16) v128.store(y, f32x4.mul(v128.load(a), v128.load(b)));
-  if (count & 3) storeLanes(y, f32x4.mul(v128.load(a), v128.load(b)), count & 3);
-}
-
 /** y = s·x */
 export function scale(y: usize, x: usize, s: f32, count: i32): void {
   const factor = f32x4.splat(s);

@@ -38,10 +38,6 @@ export function add(y: usize, a: usize, b: usize, count: i32): void {
   for (let i = 0; i < count; i++) store<f32>(y + <usize>i * 4, load<f32>(a + <usize>i * 4) + load<f32>(b + <usize>i * 4));
 }
 
-export function multiply(y: usize, a: usize, b: usize, count: i32): void {
-  for (let i = 0; i < count; i++) store<f32>(y + <usize>i * 4, load<f32>(a + <usize>i * 4) * load<f32>(b + <usize>i * 4));
-}
-
 export function scale(y: usize, x: usize, s: f32, count: i32): void {
   for (let i = 0; i < count; i++) store<f32>(y + <usize>i * 4, load<f32>(x + <usize>i * 4) * s);
 }

@@ -38,6 +38,8 @@ export class Scheduler {
   readonly #jobs: Job[] = [];
   readonly #inFrame: Job[] = [];
   #framed = 0;
+  /** Frames so far: whose turn it is to be first. */
+  #turn = 0;
   /** Milliseconds that a row has cost of late: how many rows of a prompt fit into a budget. */
   #rowCost = 0;
   #spent = 0;
@@ -112,21 +114,40 @@ export class Scheduler {
     return this.#finish(deadline);
   }
 
-  /** Puts together the next frame: every waiting token of those who generate, then as much of the prompts as fits. */
+  /**
+   * Puts together the next frame: first a row for everybody, in turn, then as much of the prompts as fits. Whose turn it is to be first moves on with every frame, so that nobody waits
+   * for ever where a frame has few rows.
+   */
   #compose(deadline: number): boolean {
     const { frame } = this.#program;
     clearFrame(frame);
     this.#framed = 0;
     let room = frame.maxRows;
     if (deadline !== Infinity && this.#rowCost > 0) room = Math.max(1, Math.min(room, Math.floor((deadline - performance.now()) / this.#rowCost)));
-    for (const job of this.#jobs) if (!job.done) job.sequence.followBlend(this.baseGeneration);
+    let outputs = frame.maxOutputs;
+    const count = this.#jobs.length;
+    const first = count === 0 ? 0 : this.#turn++ % count;
     for (const prompts of [false, true]) {
-      for (const job of this.#jobs) {
-        if (job.done || room === 0 || frame.outputs.rows === frame.maxOutputs || job.sequence.pending > 1 !== prompts) continue;
-        const rows = Math.min(room, job.sequence.pending);
-        this.#place(job, rows);
+      for (let i = 0; i < count; i++) {
+        const job = this.#jobs[(first + i) % count]!;
+        if (!prompts) {
+          job.rows = 0;
+          if (!job.done) job.sequence.followBlend(this.baseGeneration);
+        }
+        const { pending } = job.sequence;
+        let rows = job.done ? 0 : Math.min(prompts ? room : Math.min(room, 1), pending - job.rows);
+        // The last row of a sequence wants logits, of which a frame has only so many.
+        if (rows > 0 && job.rows + rows === pending && outputs-- <= 0) {
+          outputs = 0;
+          rows--;
+        }
+        job.rows += rows;
         room -= rows;
       }
+    }
+    for (let i = 0; i < count; i++) {
+      const job = this.#jobs[(first + i) % count]!;
+      if (job.rows > 0) this.#place(job, job.rows);
     }
     return this.#framed > 0;
   }
@@ -144,7 +165,6 @@ export class Scheduler {
       i32[frame.outputRows / 4 + frame.outputs.rows] = segment.from + rows - 1;
       sequence.addBlend(addSegment(frame.outputs, 1, segment.position + rows - 1));
     }
-    job.rows = rows;
     this.#inFrame[this.#framed++] = job;
   }
 

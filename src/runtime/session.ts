@@ -97,8 +97,8 @@ export class Session {
 
   set adapters(blend: Blend) {
     const resolved = this.#core.bank.resolve(blend);
-    this.#blend = Object.freeze({ ...blend });
     if (this.#job) this.#use(resolved);
+    this.#blend = Object.freeze({ ...blend });
   }
 
   /** Ids of the sequence so far, prompt and answers. */

@@ -46,7 +46,6 @@ export interface Kernels {
   activate(y: N, x: N, count: N, kind: N): void;
   gate(y: N, g: N, u: N, count: N, kind: N): void;
   add(y: N, a: N, b: N, count: N): void;
-  multiply(y: N, a: N, b: N, count: N): void;
   scale(y: N, x: N, s: N, count: N): void;
   fill(y: N, value: N, count: N): void;
   accumulate(y: N, x: N, s: N, count: N): void;

@@ -49,11 +49,11 @@ export const activationChecks: Check[] = [
     },
   },
   ...counts.map((count) => ({
-    name: `add, multiply, scale, fill, accumulate, ${count}`,
+    name: `add, scale, fill, accumulate, ${count}`,
     run(kernels) {
       const bench = new Bench(kernels, count);
       const a = bench.f32(count), b = bench.f32(count), y = bench.bytes(count * 4);
-      for (const [kernel, ...args] of [['add', a, b], ['multiply', a, b], ['scale', a, 0.3], ['fill', -1.5], ['accumulate', a, 0.7]] as [string, ...number[]][]) {
+      for (const [kernel, ...args] of [['add', a, b], ['scale', a, 0.3], ['fill', -1.5], ['accumulate', a, 0.7]] as [string, ...number[]][]) {
         bench.call(kernel, y, ...args, count);
         bench.same(kernel, y, count);
       }

@@ -112,7 +112,7 @@ const NEEDED_BY: Readonly<Partial<Record<Kernel, keyof typeof PATHS>>> = {
 };
 
 /** Kernels that stand by themselves, held by tests/kernels: no file of src calls them. */
-const UNUSED: readonly Kernel[] = ['softmax', 'multiply', 'addScaledRow'];
+const UNUSED: readonly Kernel[] = ['softmax', 'addScaledRow'];
 
 /** The host's functions whose results differ between engines. */
 const HOST_MATH = ['acos', 'acosh', 'asin', 'asinh', 'atan', 'atan2', 'atanh', 'cbrt', 'cos', 'cosh', 'exp', 'expm1', 'hypot', 'log', 'log10', 'log1p', 'log2', 'pow', 'random', 'sin', 'sinh', 'tan', 'tanh'] as const;

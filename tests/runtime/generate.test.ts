@@ -212,6 +212,18 @@ stepping('several characters at once each say what they say alone', () => withEn
   const together = await Promise.all(blends.map((adapters) => collect(engine.chat(LINE, { adapters, maxTokens: 30, temperature: 0.8, seed: 5 }))));
   assert.equal(together, solo);
 }));
+stepping('with hardly any budget everybody still gets further', () => withEngine(async (engine) => {
+  const blends: Blend[] = [{}, { pirate: 1 }, { ghost: 1 }];
+  const sessions = blends.map((adapters) => engine.session({ adapters }));
+  const ends = sessions.map((session) => collect(session.say(LINE, { maxTokens: 500, endTokens: [] })).catch(() => {}));
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  for (let i = 0; i < 3000; i++) engine.step(1e-6);
+  for (const session of sessions) {
+    assert.ok(session.stats.tokens > 0, `${session.stats.tokens} tokens`);
+    session.dispose();
+  }
+  await Promise.all(ends);
+}, { loop: 'manual' }));
 stepping('a budget that is no number above 0 is refused', () => withEngine(async (engine) => { assert.throws(() => engine.step(0), (e: unknown) => isLorikeetError(e, 'engine/budget')); }));
 stepping.run();
 
