@@ -71,7 +71,9 @@ export function decoderConfig(fields: Readonly<Record<string, unknown>>): Decode
   for (const key of ['attn_logit_softcapping', 'final_logit_softcapping']) {
     if (fields[key] !== undefined && fields[key] !== null) throw new LorikeetError('model/unsupported', `"${key}" in config.json isn't supported: expected null, found ${JSON.stringify(fields[key])}.`, { expected: null, found: fields[key] });
   }
-  const attentionBias = config.boolean('attention_bias', false);
+  // Bidirectional attention makes an encoder of Gemma3: embeddings, not text.
+  if (gemma && config.boolean('use_bidirectional_attention', false)) throw new LorikeetError('model/unsupported', '"use_bidirectional_attention" in config.json isn\'t supported: expected false, found true.', { expected: false, found: true });
+  const attentionBias = modelType !== 'mistral' && modelType !== 'qwen2' && config.boolean('attention_bias', false);
   const types = layerTypes(config, modelType, layers);
   const window = slidingWindow(config, modelType);
   const { ropes, ropeOf } = ropesOf(config, gemma, types);
@@ -80,12 +82,12 @@ export function decoderConfig(fields: Readonly<Record<string, unknown>>): Decode
     vocabSize: config.integer('vocab_size'),
     intermediateSize: config.integer('intermediate_size'),
     eps: config.number('rms_norm_eps', 1e-6),
-    maxPositions: config.integer('max_position_embeddings', gemma ? 131072 : modelType === 'mistral' ? 131072 : modelType.startsWith('qwen') ? 32768 : 2048),
+    maxPositions: positionsOf(config),
     tied: config.boolean('tie_word_embeddings', gemma),
     activation: activationOf(config.string(gemma ? 'hidden_activation' : 'hidden_act', gemma ? 'gelu_pytorch_tanh' : 'silu')),
     qkvBias: modelType === 'qwen2' || attentionBias,
-    outBias: modelType !== 'qwen2' && attentionBias,
-    mlpBias: config.boolean('mlp_bias', false),
+    outBias: attentionBias,
+    mlpBias: modelType === 'llama' && config.boolean('mlp_bias', false),
     headNorms: gemma || modelType === 'qwen3',
     sandwichNorms: gemma,
     normOffset: gemma ? 1 : 0,
@@ -95,10 +97,15 @@ export function decoderConfig(fields: Readonly<Record<string, unknown>>): Decode
   });
 }
 
+function positionsOf(config: ConfigReader): number {
+  const modelType = config.string('model_type');
+  return config.integer('max_position_embeddings', modelType === 'gemma3_text' || modelType === 'mistral' ? 131072 : modelType.startsWith('qwen') ? 32768 : 2048);
+}
+
 /** "full_attention" or "sliding_attention" for each layer: given, or by the rule of the architecture. */
 function layerTypes(config: ConfigReader, modelType: string, layers: number): readonly string[] {
   const given = config.fields.layer_types;
-  if (Array.isArray(given)) {
+  if (Array.isArray(given) && modelType !== 'llama' && modelType !== 'mistral') {
     if (given.length !== layers || given.some((t) => t !== 'full_attention' && t !== 'sliding_attention')) {
       throw new LorikeetError('config/invalid', `"layer_types" in config.json expected ${layers} times "full_attention" or "sliding_attention", found ${JSON.stringify(given)}.`, { expected: layers, found: given });
     }
@@ -109,7 +116,7 @@ function layerTypes(config: ConfigReader, modelType: string, layers: number): re
     const pattern = config.integer('sliding_window_pattern', config.integer('_sliding_window_pattern', 6));
     return every.map((i) => ((i + 1) % pattern === 0 ? 'full_attention' : 'sliding_attention'));
   }
-  if (modelType === 'mistral') return every.map(() => (config.fields.sliding_window ? 'sliding_attention' : 'full_attention'));
+  if (modelType === 'mistral') return every.map(() => 'sliding_attention'); // all in a window, or (null) none
   if (modelType.startsWith('qwen') && config.boolean('use_sliding_window', false)) {
     const from = config.integer('max_window_layers', 28, 0);
     return every.map((i) => (i >= from ? 'sliding_attention' : 'full_attention'));
@@ -120,13 +127,16 @@ function layerTypes(config: ConfigReader, modelType: string, layers: number): re
 function slidingWindow(config: ConfigReader, modelType: string): number {
   if (modelType.startsWith('qwen') && !config.boolean('use_sliding_window', false)) return 0;
   if (config.fields.sliding_window === null) return 0;
-  return config.integer('sliding_window', modelType === 'gemma3_text' || modelType === 'mistral' ? 4096 : 0, 0);
+  return config.integer('sliding_window', modelType === 'llama' ? 0 : 4096, 0);
 }
 
 /** Gemma turns local and global layers by different frequencies; every other architecture has one. */
 function ropesOf(config: ConfigReader, gemma: boolean, types: readonly string[]): { ropes: readonly RopeSpec[]; ropeOf: readonly number[] } {
   const parameters = config.object('rope_parameters');
-  if (!gemma) return { ropes: [ropeSpec(parameters ?? config, parameters ?? config.object('rope_scaling'), 10000, config)], ropeOf: types.map(() => 0) };
+  if (!gemma) {
+    const given = config.object('rope_scaling') ?? parameters; // where both stand, transformers takes the older
+    return { ropes: [ropeSpec(given ?? config, given, 10000, config)], ropeOf: types.map(() => 0) };
+  }
   const full = parameters?.object('full_attention');
   const sliding = parameters?.object('sliding_attention');
   return {
@@ -151,6 +161,6 @@ function ropeSpec(theta: ConfigReader, scaling: ConfigReader | undefined, defaul
     factor: kind === 'default' ? 1 : scaling!.number('factor'),
     low: llama3 ? scaling!.number('low_freq_factor') : 1,
     high: llama3 ? scaling!.number('high_freq_factor') : 1,
-    original: llama3 ? scaling!.integer('original_max_position_embeddings', config.integer('max_position_embeddings')) : 1,
+    original: llama3 ? scaling!.integer('original_max_position_embeddings', positionsOf(config)) : 1,
   };
 }
