@@ -1,6 +1,6 @@
 import type { Runtime } from '../arena/runtime.js';
-import type { Delta, LowRank, Module } from '../ops/module.js';
-import type { Matrix } from '../tensor/matrix.js';
+import type { Delta, LowRank, Module, ReplacedRows } from '../ops/module.js';
+import { elementBytes, packedBytes, type Matrix } from '../tensor/matrix.js';
 
 /** Row-major f32 factors of one low-rank delta in scratch: A [rank, in] and B [out, rank] (an embedding: Aᵀ [V, rank] and B [D, rank]). */
 export interface Factors {
@@ -52,5 +52,51 @@ export function addDelta(runtime: Runtime, module: Module, parts: readonly { del
     }
   } finally {
     scratch.release(outer);
+  }
+}
+
+/** W ← a module's replaced weight, rounded where the base's dtype is a smaller one. */
+export function replaceWeight({ kernels, views, scratch }: Runtime, module: Module, { ptr, dtype: theirs }: Matrix): void {
+  const { ptr: to, n, k, dtype } = module.weight as Matrix;
+  const groups = module.kind === 'conv1d' ? module.groups : 1;
+  if (dtype === theirs) {
+    views.u8.copyWithin(to, ptr, ptr + groups * packedBytes(n, k, dtype));
+    return;
+  }
+  const mark = scratch.mark();
+  try {
+    const rows = scratch.alloc(ROWS * k * 4);
+    for (let group = 0; group < groups; group++) {
+      for (let from = 0; from < n; from += ROWS) {
+        const count = Math.min(ROWS, n - from);
+        kernels.unpack(rows, ptr + group * packedBytes(n, k, theirs), n, k, theirs, from, from + count);
+        kernels.packRounded(to + group * packedBytes(n, k, dtype) + from * k * elementBytes(dtype), rows, count, k, dtype);
+      }
+    }
+  } finally {
+    scratch.release(mark);
+  }
+}
+
+/** W's rows of trainable tokens ← theirs, without the embedding's scale, which is applied when a row is looked up. */
+export function replaceRows({ kernels, views, scratch }: Runtime, module: Module, { indices, packed, count: tokens }: ReplacedRows): void {
+  const { ptr, n, k, dtype } = module.weight as Matrix;
+  const stretches = new Set<number>();
+  for (let i = 0; i < tokens; i++) stretches.add(views.i32[indices.ptr / 4 + i]! - (views.i32[indices.ptr / 4 + i]! % ROWS));
+  const mark = scratch.mark();
+  try {
+    const values = scratch.alloc(tokens * k * 4);
+    const rows = scratch.alloc(ROWS * k * 4);
+    const ids = scratch.alloc(ROWS * 4);
+    kernels.unpack(values, packed.ptr, tokens, k, packed.dtype, 0, tokens);
+    for (const from of stretches) {
+      const count = Math.min(ROWS, n - from);
+      for (let i = 0; i < count; i++) views.i32[ids / 4 + i] = from + i;
+      kernels.unpack(rows, ptr, n, k, dtype, from, from + count);
+      kernels.replaceRows(rows, k, ids, count, k, indices.ptr, values, tokens);
+      kernels.packRounded(ptr + from * k * elementBytes(dtype), rows, count, k, dtype);
+    }
+  } finally {
+    scratch.release(mark);
   }
 }

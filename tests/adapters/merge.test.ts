@@ -32,14 +32,15 @@ const test = suite('merge');
 // In f32 at most 2e-6 of the logits' size was seen; a step of f16 is 1/1024 of a weight, of bf16 1/128.
 const CASES: readonly (readonly [model: string, tolerance: number, blends: readonly Blend[]])[] = [
   ['llama', 1e-5, [{ qv: 1 }, { all: -0.7 }, { patterns: 0.5 }, { rslora: 1, qv: 0.5 }, { dora: 1 }, { dora: -0.4 }, { dora_rslora: 0.5 }, { dora_embed: 0.7 }, { dora_head: 1 }, { embed: 1 }, { head: 0.5, qv: 1 },
-    { embed_head_qv: 0.3 }, { save_head: 1 }, { save_norms: 1, all: 0.5 }, { save_embed: 1, embed: 0.5 }, { save_linear: 1 }, { f16: 1, bf16: 0.5 }]],
+    { embed_head_qv: 0.3 }, { save_head: 1 }, { save_norms: 1, all: 0.5 }, { save_embed: 1, embed: 0.5 }, { save_linear: 1 }, { f16: 1, bf16: 0.5 }, { tokens: 1 }, { tokens_head: 1, all: 0.5 }]],
   ['gpt2', 1e-5, [{ c_attn: 1 }, { all: 0.5 }, { dora: 1 }, { lora_bias: 1 }, { bias_all: 1, all: 0.5 }, { wpe: 1 }, { save_norm: 1 }]],
   ['qwen2', 1e-5, [{ all: 1 }, { bias_lora_only: 0.5 }, { bias_all: 1, all: -0.5 }, { dora: 0.5 }]],
   ['qwen3', 1e-5, [{ all: 1 }, { save_qk_norms: 1, all: 0.5 }]],
   ['kitchen_sink', 1e-5, [{ conv1d: 1 }, { everything: -0.7 }, { dora: 1 }, { lora_bias: 0.5, rslora: 1 }, { save_conv1d: 1 }, { bias_all: 1 }]],
   ['kitchen_sink_even', 1e-5, [{ everything: 0.5, conv1d: 1 }, { dora: 0.5 }]],
   ['llama_f16', 3e-3, [{ qv_f16: 1 }, { all: 0.5 }, { dora: 1 }]],
-  ['llama_tied', 3e-2, [{ qv_bf16: 1 }]],
+  ['llama_tied', 3e-2, [{ qv_bf16: 1 }, { tokens: 1 }, { save_embed_ensure: 1 }]],
+  ['gemma3', 1e-5, [{ tokens: 1 }]],
 ];
 
 for (const [model, tolerance, blends] of CASES) {
@@ -75,16 +76,11 @@ for (const [model, tolerance, blends] of CASES) {
 
 test('what one weight can not express is refused, and nothing has changed', async () => {
   const refused: readonly (readonly [string, Blend])[] = [
-    ['llama_tied', { embed: 1 }], ['llama_tied', { head: 1 }], ['llama_tied', { embed_ensure: 1 }], ['llama_tied', { dora_embed: 1 }], ['llama_tied', { save_embed: 1 }], ['llama_tied', { tokens: 1 }],
-    ['llama', { tokens: 1 }], ['llama', { alora: 1 }], ['llama', { alora: 1, qv: 1 }], ['llama', { dora: 1, qv: 1 }], ['llama', { lora_bias: 1 }], ['qwen2', { lora_bias: 0.5, bias_all: 1 }], ['llama_f16', { f32_head: 1 }], ['gpt2', { wte: 1 }],
+    ['llama_tied', { embed: 1 }], ['llama_tied', { head: 1 }], ['llama_tied', { embed_ensure: 1 }], ['llama_tied', { dora_embed: 1 }], ['llama_tied', { save_embed: 1 }], ['llama_tied', { tokens_apart: 1 }],
+    ['llama', { alora: 1 }], ['llama', { alora: 1, qv: 1 }], ['llama', { dora: 1, qv: 1 }], ['llama', { lora_bias: 1 }], ['qwen2', { lora_bias: 0.5, bias_all: 1 }], ['gpt2', { wte: 1 }],
   ];
   for (const [model, blend] of refused) {
-    const { engine, weightBytes } = await stage(model, Object.keys(blend).filter((name) => name !== 'f32_head'));
-    if ('f32_head' in blend) {
-      const { n, k } = engine.model.modules.find(({ path }) => path === 'lm_head')!.weight as Matrix;
-      const config = { peft_type: 'LORA', target_modules: 'dummy-target-modules', modules_to_save: ['lm_head'] };
-      await engine.adapters.load('f32_head', filesOf({ config, tensors: new Map([['base_model.model.lm_head.weight', floats([n, k], (i) => Math.fround(i / 4096))]]) }));
-    }
+    const { engine, weightBytes } = await stage(model, Object.keys(blend));
     const bytes = weightBytes();
     const memory = engine.memory();
     assert.is(code(() => engine.adapters.merge(blend)), 'adapter/merge', `${model} ${JSON.stringify(blend)}`);
@@ -93,6 +89,22 @@ test('what one weight can not express is refused, and nothing has changed', asyn
     assert.equal(engine.adapters.merged, []);
     engine.dispose();
   }
+});
+
+test('a replaced weight of a larger dtype than the base is rounded to it', async () => {
+  const { engine, weightBytes } = await stage('llama_f16', []);
+  const { n, k } = engine.model.modules.find(({ path }) => path === 'lm_head')!.weight as Matrix;
+  const config = { peft_type: 'LORA', target_modules: 'dummy-target-modules', modules_to_save: ['lm_head'] };
+  await engine.adapters.load('f32_head', filesOf({ config, tensors: new Map([['base_model.model.lm_head.weight', floats([n, k], (i) => Math.fround(Math.sin(i)))]]) }));
+  const bytes = weightBytes();
+  const beside = engine.logits(TOKENS, { adapters: { f32_head: 1 } });
+  engine.adapters.merge({ f32_head: 1 });
+  const merged = engine.logits(TOKENS);
+  const off = difference(merged, beside);
+  assert.ok(off > 0 && off < 3e-3, `largest difference ${off}`);
+  engine.adapters.unmerge();
+  assert.equal(weightBytes(), bytes);
+  engine.dispose();
 });
 
 test('while something is merged: one at a time, its adapters stay as they are, and none is applied twice', async () => {
