@@ -48,3 +48,32 @@ export async function checkSameWeight(runtime: Runtime, module: Module, info: Te
     }
   }
 }
+
+/** Bytes compared at a time. */
+const CHUNK = 1 << 20;
+
+/**
+ * Of tied layers PEFT may save the token rows twice. Both copies must be the same, since one serves both layers.
+ *
+ * @throws LorikeetError `adapter/unexpected-tensor`
+ */
+export async function checkSameRows({ kernels, views, scratch }: Runtime, copy: TensorInfo, original: TensorInfo, source: ByteSource, signal?: AbortSignal): Promise<void> {
+  const length = original.end - original.begin;
+  let same = copy.dtype === original.dtype && copy.end - copy.begin === length;
+  for (let at = 0; same && at < length; at += CHUNK) {
+    signal?.throwIfAborted();
+    const bytes = Math.min(CHUNK, length - at);
+    const pair = [await source.read(original.begin + at, original.begin + at + bytes), await source.read(copy.begin + at, copy.begin + at + bytes)] as const;
+    for (const chunk of pair) if (chunk.byteLength !== bytes) throw truncated(copy.name, bytes, chunk.byteLength);
+    const mark = scratch.mark();
+    try {
+      const [theirs, ours] = [scratch.alloc(bytes), scratch.alloc(bytes)];
+      views.u8.set(pair[0], theirs);
+      views.u8.set(pair[1], ours);
+      same = kernels.equalBytes(theirs, ours, bytes) === 1;
+    } finally {
+      scratch.release(mark);
+    }
+  }
+  if (!same) throw new LorikeetError('adapter/unexpected-tensor', `Tensor "${copy.name}" isn't applied: its layer is tied and takes the rows of "${original.name}", which differ; expected the same rows.`, { expected: original.name, found: copy.name });
+}

@@ -6,7 +6,7 @@ import type { Delta, Dora, LowRank, Module, ReplacedRows } from '../ops/module.j
 import type { ByteSource } from '../store/source.js';
 import { BlockPlan } from '../tensor/block.js';
 import { DTYPES, dtypeCode, type Matrix } from '../tensor/matrix.js';
-import { checkSameWeight } from './base-weight.js';
+import { checkSameRows, checkSameWeight } from './base-weight.js';
 import type { AppliedModule } from './adapter.js';
 import type { LoraTarget, Matches, ModuleMatch } from './match.js';
 import type { GroupedTensors, ModuleTensors } from './tensors.js';
@@ -59,6 +59,8 @@ export function declareDeltas(modules: readonly Module[], config: AdapterConfig,
     if (match.tokens) {
       const info = required(byModule.get(match.tokens.from)?.roles.get('token_delta'), module, 'token_adapter.trainable_tokens_delta', 'trainable_token_indices names it');
       delta.rows = replacedRows(plan, module, match.tokens.indices, info, source, finishing);
+      const copy = tensors?.roles.get('token_delta');
+      if (copy && copy !== info) finishing.push((runtime, signal) => checkSameRows(runtime, copy, info, source, signal));
     }
     const kinds = [delta.dora ? 'dora' : delta.lowRank ? 'lora' : '', delta.weight ?? delta.vector ? 'weight' : '', delta.bias ? 'bias' : '', delta.rows ? 'rows' : ''].filter((kind) => kind !== '');
     if (kinds.length === 0) continue;

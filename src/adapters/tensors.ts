@@ -73,8 +73,8 @@ export function groupTensors(modules: readonly Module[], config: AdapterConfig, 
       refuse('adapter/unexpected-tensor', `modules_to_save doesn't name "${path}"`);
       continue;
     }
-    if (role === 'token_delta' && match.tokens?.from !== path) {
-      refuse('adapter/unexpected-tensor', match.tokens ? `"${path}" takes the rows of "${match.tokens.from}"` : `trainable_token_indices doesn't name "${path}"`);
+    if (role === 'token_delta' && !match.tokens) {
+      refuse('adapter/unexpected-tensor', `trainable_token_indices doesn't name "${path}"`);
       continue;
     }
     if (role === 'base_weight' && !isBaseWeight && !match.target && !match.tokens) {

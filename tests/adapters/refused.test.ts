@@ -94,7 +94,7 @@ const CASES: readonly Case[] = [
   { title: "an embedding's factors beside a linear layer's", code: 'adapter/unexpected-tensor', files: changed('qv', added(`${Q}.lora_embedding_A`, [4, 36])), says: ['embedding'] },
   { title: "a linear layer's factors beside an embedding's", code: 'adapter/unexpected-tensor', files: changed('embed', added('base_model.model.model.embed_tokens.lora_A.weight', [4, 67])), says: ['embedding'] },
   { title: 'a parameter that the saved module lacks', code: 'adapter/unexpected-tensor', files: changed('save_head', added('base_model.model.lm_head.bias', [67])) },
-  { title: 'token rows of the head, which takes those of the embedding', code: 'adapter/unexpected-tensor', model: 'llama_tied', files: changed('tokens', added('base_model.model.lm_head.token_adapter.trainable_tokens_delta', [3, 36]), 'llama_tied') },
+  { title: 'other token rows of the head, which takes those of the embedding', code: 'adapter/unexpected-tensor', model: 'llama_tied', files: changed('tokens', added('base_model.model.lm_head.token_adapter.trainable_tokens_delta', [3, 36]), 'llama_tied') },
   { title: 'an unknown suffix', code: 'adapter/unknown-module', files: changed('qv', renamed('q_proj.lora_A.weight', (name) => name.replace('lora_A', 'lora_C'))), says: ['lora_C'] },
   // The configuration
   { title: 'no JSON', code: 'adapter/config-invalid', files: () => ({ ...goldenAdapter('llama', 'qv'), 'adapter_config.json': '{' }) },

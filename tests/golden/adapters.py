@@ -125,6 +125,8 @@ ADAPTERS = {
         "save_embed_ensure": dict(QV, modules_to_save=["embed_tokens"], ensure_weight_tying=True),
         "save_head": dict(QV, modules_to_save=["lm_head"]),
         "tokens": dict(QV, trainable_token_indices=[3, 17, 40]),
+        # A copy of the rows for the head, and the base's embedding
+        "tokens_beside": dict(QV, trainable_token_indices=[3, 17, 40], SAVE=dict(save_embedding_layers=True)),
         "tokens_apart": dict(QV, trainable_token_indices={"embed_tokens": [5, 3], "lm_head": [9, 60, 2]}),
     },
     "llama_f16": {
