@@ -9,8 +9,8 @@ import { safeRelativePath } from '../formats/relative-path.js';
  * @throws LorikeetError `store/unwritable`, `store/escape`
  */
 export async function writeFolder(folder: string, files: Readonly<Record<string, Uint8Array | string>>): Promise<void> {
-  const [{ mkdir, rename, rm, writeFile }, { join }] = await Promise.all([import('node:fs/promises'), import('node:path')]);
-  const places = Object.keys(files).map((name) => ({ name, final: join(folder, safeRelativePath(name, folder)) }));
+  const [{ mkdir, rename, rm, writeFile }, path] = await Promise.all([import('node:fs/promises'), import('node:path')]);
+  const places = Object.keys(files).map((name) => ({ name, final: path.join(folder, safeRelativePath(name, folder)) }));
   const part = (final: string): string => `${final}.part`;
   try {
     await mkdir(folder, { recursive: true });

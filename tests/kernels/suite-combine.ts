@@ -144,7 +144,7 @@ export const combineChecks: Check[] = [
   ...[[1, 1], [3, 8], [5, 5], [8, 33], [16, 64]].map(([k, n]) => ({
     name: `orthonormalize [${k}, ${n}]`,
     run(kernels) {
-      const bench = new Bench(kernels, n!);
+      const bench = new Bench(kernels, n);
       const values = Array.from({ length: k! * n! }, () => Math.fround(2 * bench.random() - 1));
       const r = bench.f32(values), q = bench.bytes(4 * k! * n!), t = bench.bytes(4 * k! * k!), scratch = bench.bytes(8 * n!);
       bench.call('orthonormalize', q, t, r, k!, n!, scratch);
