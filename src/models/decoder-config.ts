@@ -44,7 +44,8 @@ export interface DecoderConfig {
   readonly ropes: readonly RopeSpec[];
 }
 
-const ACTIVATION_NAMES: Readonly<Record<string, Activation>> = { silu: 'silu', swish: 'silu', relu: 'relu', gelu: 'gelu', gelu_pytorch_tanh: 'gelu_tanh', gelu_new: 'gelu_tanh', gelu_fast: 'gelu_tanh' };
+const ACTIVATION_NAMES: Readonly<Record<string, Activation>> = { silu: 'silu', swish: 'silu', relu: 'relu', gelu: 'gelu', gelu_python: 'gelu',
+  gelu_pytorch_tanh: 'gelu_tanh', gelu_python_tanh: 'gelu_tanh', gelu_new: 'gelu_tanh', gelu_fast: 'gelu_tanh', gelu_accurate: 'gelu_tanh' };
 
 /** The kernel's name of an activation function of config.json. */
 export function activationOf(name: string): Activation {

@@ -46,6 +46,10 @@ test('the original positions of llama3 are the positions, where it names none', 
   assert.is(read('llama', { rope_scaling: LLAMA3, max_position_embeddings: 4096 }).ropes[0]!.original, 4096);
 });
 
+test('activations go by several names', () => {
+  for (const [name, kind] of [['swish', 'silu'], ['gelu_python', 'gelu'], ['gelu_accurate', 'gelu_tanh'], ['gelu_python_tanh', 'gelu_tanh']]) assert.is(read('llama', { hidden_act: name }).activation, kind);
+});
+
 test('an encoder is refused', () => {
   try {
     read('gemma3_text', { use_bidirectional_attention: true });
