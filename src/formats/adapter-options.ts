@@ -14,6 +14,7 @@ export interface NeutralRule {
 export const IGNORED: ReadonlySet<string> = new Set([
   'auto_mapping', 'inference_mode', 'peft_version', 'revision', 'runtime_config',
   'lora_dropout', // not applied at inference
+  'merge_weights', // of PEFT 0.2 and 0.3
   'qalora_group_size', 'megatron_core', // read only with use_qalora, megatron_config
   'loftq_config', 'eva_config', 'corda_config', 'lora_ga_config', // read only when init_lora_weights names the method, which is judged there
 ]);
@@ -24,6 +25,7 @@ const changesBase = 'the base weights were changed when the adapter was made, so
 
 export const NEUTRAL: ReadonlyMap<string, NeutralRule> = new Map<string, NeutralRule>([
   ['megatron_config', { neutral: empty, reason: "Megatron's parallel layers aren't supported" }],
+  ['enable_lora', { neutral: (value) => value === null, reason: "the merged layers of PEFT 0.3, of which only parts were adapted, aren't supported" }],
   ['layer_replication', { neutral: empty, reason: 'models whose layers are replicated are not supported' }],
   ['target_parameters', { neutral: empty, reason: 'adapters on bare parameters (experts) are not supported' }],
   ['use_qalora', { neutral: off, reason: 'QALoRA pools the inputs and is not supported' }],

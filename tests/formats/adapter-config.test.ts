@@ -121,7 +121,7 @@ refused('adapter/peft-type: another method, or none', () => {
 refused('adapter/config-unsupported: options that change the result, by name', () => {
   const options: Record<string, unknown> = {
     megatron_config: { tensor_model_parallel_size: 2 }, layer_replication: [[0, 4], [2, 5]], target_parameters: ['experts.gate_up_proj'], use_qalora: true, use_bdlora: { nblocks: 2 }, arrow_config: { top_k: 3 }, monteclora_config: { num_samples: 8 },
-    kasa_config: { beta: 0.1 }, velora_config: { num_groups: 64 },
+    kasa_config: { beta: 0.1 }, velora_config: { num_groups: 64 }, enable_lora: [true, false, true],
   };
   for (const [key, value] of Object.entries(options)) {
     const [code, message] = refusal(() => parse({ [key]: value }));
