@@ -6,8 +6,11 @@ import { stepBytes, tile1x16, tile1x32, tile1x8, tile2x16, tile2x8, tile3x8, til
 /** Where accumulators start when there is no init. */
 const ZEROS: usize = memory.data<f32>([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 
-/** Rows of x worked per pass over the panels take about this many bytes, so that they stay in a core's own cache. */
-const ROWS_BYTES: usize = 256 * 1024;
+/**
+ * Rows of x worked per pass over the panels take about this many bytes: the second-level cache of a larger core. A quarter of it reads the panels from outside
+ * so much oftener that K = 1536 and 2048 lose a tenth to a sixth (Node 20 and Deno); twice as much wins hardly anything, and asks more of a small core.
+ */
+const ROWS_BYTES: usize = 1024 * 1024;
 
 /** From this many rows on, widening a panel once beats widening it in every tile (as measured: bf16 is cheap to widen, f16 is not). */
 // @ts-ignore: decorator
