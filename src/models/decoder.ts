@@ -6,7 +6,7 @@ import type { Linear, Norm } from '../ops/module.js';
 import type { Ops, Value } from '../ops/ops.js';
 import { Weights, type Checkpoint } from './checkpoint.js';
 import { decoderConfig, type RopeSpec } from './decoder-config.js';
-import type { Architecture } from './model.js';
+import type { Built } from './architecture.js';
 
 interface Block {
   readonly inputNorm: Norm;
@@ -21,7 +21,7 @@ interface Block {
 const ROPE_KINDS = { default: 0, linear: 1, llama3: 2 } as const;
 
 /** Llama, Mistral, Qwen2, Qwen3 and Gemma3's text model: one forward pass, told apart by data. */
-export function buildDecoder(fields: Readonly<Record<string, unknown>>, checkpoint: Checkpoint): { architecture: Architecture; weights: Weights } {
+export function buildDecoder(fields: Readonly<Record<string, unknown>>, checkpoint: Checkpoint): Built {
   const config = decoderConfig(fields);
   const { hiddenSize, intermediateSize, headDim, heads, kvHeads, eps, vocabSize } = config;
   const weights = new Weights(checkpoint.tensors, 'model.');

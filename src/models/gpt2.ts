@@ -5,10 +5,10 @@ import type { Linear, Norm } from '../ops/module.js';
 import type { Ops, Value } from '../ops/ops.js';
 import { Weights, type Checkpoint } from './checkpoint.js';
 import { activationOf } from './decoder-config.js';
-import type { Architecture } from './model.js';
+import type { Built } from './architecture.js';
 
 /** GPT-2: learned positions, LayerNorm, one Conv1D for q, k and v (its file holds [in, out]), a plain MLP, a tied head. */
-export function buildGpt2(fields: Readonly<Record<string, unknown>>, checkpoint: Checkpoint): { architecture: Architecture; weights: Weights } {
+export function buildGpt2(fields: Readonly<Record<string, unknown>>, checkpoint: Checkpoint): Built {
   const config = new ConfigReader(fields);
   const vocabSize = config.integer('vocab_size');
   const width = config.integer('n_embd');

@@ -2,10 +2,10 @@ import { ConfigReader } from '../formats/config.js';
 import { ModuleList } from '../layers/module-list.js';
 import type { Ops, Value } from '../ops/ops.js';
 import { Weights, type Checkpoint } from './checkpoint.js';
-import type { Architecture } from './model.js';
+import type { Built } from './architecture.js';
 
 /** One layer of each kind that takes adapters: embedding → conv1d ('same' padding) → ReLU → linear at each position. */
-export function buildKitchenSink(fields: Readonly<Record<string, unknown>>, checkpoint: Checkpoint): { architecture: Architecture; weights: Weights } {
+export function buildKitchenSink(fields: Readonly<Record<string, unknown>>, checkpoint: Checkpoint): Built {
   const config = new ConfigReader(fields);
   const vocabSize = config.integer('vocab_size');
   const dim = config.integer('embedding_dim');

@@ -1,6 +1,6 @@
 import type { Runtime } from '../arena/runtime.js';
 import { LorikeetError } from '../errors.js';
-import type { KvShape } from './model.js';
+import type { KvShape } from './architecture.js';
 
 /** Positions in one block: fixed, since attention reduces block by block and its bits must not depend on anything else. */
 export const KV_BLOCK = 32;

@@ -1,38 +1,13 @@
 import type { Runtime } from '../arena/runtime.js';
 import { LorikeetError } from '../errors.js';
-import type { Module } from '../ops/module.js';
-import type { Ops, Value } from '../ops/ops.js';
 import type { Folder } from '../store/source.js';
 import { openFolder, type FolderOrigin } from '../store/open.js';
-import { openCheckpoint, Weights, type Checkpoint } from './checkpoint.js';
+import type { Architecture, Built } from './architecture.js';
+import { openCheckpoint, type Checkpoint } from './checkpoint.js';
 import { DECODER_TYPES } from './decoder-config.js';
 import { buildDecoder } from './decoder.js';
 import { buildGpt2 } from './gpt2.js';
 import { buildKitchenSink } from './kitchen-sink.js';
-
-/** What a cache of keys and values must hold for one position. */
-export interface KvShape {
-  readonly layers: number;
-  readonly kvHeads: number;
-  readonly headDim: number;
-}
-
-/** A model as its file describes it, before its weights are in memory. */
-export interface Architecture {
-  readonly modelType: string;
-  readonly vocabSize: number;
-  /** Columns of the result: the vocabulary, or what the model puts out at each position. */
-  readonly outputSize: number;
-  /** The longest sequence. */
-  readonly contextLength: number;
-  /** null: every position sees the whole sequence, which must come in one piece. */
-  readonly kv: KvShape | null;
-  readonly modules: readonly Module[];
-  /** The forward pass, unfused; its result is [outputs, outputSize]. */
-  forward(ops: Ops): Value;
-  /** Fills tables that are computed, once the block is placed. */
-  prepare(runtime: Runtime): void;
-}
 
 /** A model with its weights in memory, until {@link disposeModel}. */
 export interface Model extends Architecture {
@@ -50,7 +25,7 @@ export interface LoadModelOptions {
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-type Build = (config: Readonly<Record<string, unknown>>, checkpoint: Checkpoint) => { architecture: Architecture; weights: Weights };
+type Build = (config: Readonly<Record<string, unknown>>, checkpoint: Checkpoint) => Built;
 
 /** The architectures, by config.json's model_type. */
 const BUILDERS: Readonly<Record<string, Build>> = {
@@ -63,7 +38,7 @@ const BUILDERS: Readonly<Record<string, Build>> = {
 export const MODEL_TYPES: readonly string[] = Object.keys(BUILDERS);
 
 /** Reads a checkpoint's configuration and declares its tensors, without reading them. */
-export function describeModel(checkpoint: Checkpoint): { architecture: Architecture; weights: Weights } {
+export function describeModel(checkpoint: Checkpoint): Built {
   const type = checkpoint.config.model_type;
   const build = typeof type === 'string' && Object.hasOwn(BUILDERS, type) ? BUILDERS[type] : undefined;
   if (!build) throw new LorikeetError('model/unsupported', `"model_type" in config.json expected one of ${MODEL_TYPES.join(', ')}, found ${JSON.stringify(type)}.`, { expected: MODEL_TYPES, found: type });

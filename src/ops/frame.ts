@@ -44,6 +44,12 @@ export interface Frame {
   readonly outputs: Domain;
 }
 
+/** Scratch for the deltas of adapters, shared by all ops of a program; it grows when an adapter is put to use that needs more, never in a step. */
+export interface Workspace {
+  ptr: number;
+  bytes: number;
+}
+
 const segment = (): Segment => ({ from: 0, rows: 0, position: 0, table: 0, tableStride: 0, entries: [], entryCount: 0 });
 
 /** A frame with no rows; the three index buffers belong to the caller. */

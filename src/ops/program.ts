@@ -1,5 +1,5 @@
 import type { Runtime } from '../arena/runtime.js';
-import { createFrame, type Frame } from './frame.js';
+import { createFrame, type Frame, type Workspace } from './frame.js';
 import type { Op, Ops, Value } from './ops.js';
 import { planBuffers } from './plan.js';
 import { record } from './record.js';
@@ -7,12 +7,6 @@ import { runConv1d } from './run-conv1d.js';
 import { runEmbed } from './run-embed.js';
 import { runLinear } from './run-linear.js';
 import { runNorm } from './run-norm.js';
-
-/** Scratch for the deltas of adapters, shared by all ops of a program; it grows when an adapter is put to use that needs more, never in a step. */
-export interface Workspace {
-  ptr: number;
-  bytes: number;
-}
 
 /** Floats of scratch that the attention kernel asks for: see the head of assembly/attention/attention.ts. */
 const attentionScratch = ({ heads, kvHeads, headDim }: { heads: number; kvHeads: number; headDim: number }): number =>

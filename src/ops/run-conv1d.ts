@@ -1,8 +1,7 @@
 import type { Kernels } from '../wasm/kernels.js';
-import type { Frame, Segment } from './frame.js';
+import type { Frame, Segment, Workspace } from './frame.js';
 import { PADDING_MODES, type LowRank } from './module.js';
 import type { Op } from './ops.js';
-import type { Workspace } from './program.js';
 import { baseFactor, biasOf, deltaOf, hasDora, weightOf } from './segment-deltas.js';
 
 type Conv1dOp = Extract<Op, { op: 'conv1d' }>;

@@ -1,8 +1,7 @@
 import type { Kernels } from '../wasm/kernels.js';
-import type { Frame, Segment } from './frame.js';
+import type { Frame, Segment, Workspace } from './frame.js';
 import type { Embedding } from './module.js';
 import type { Op } from './ops.js';
-import type { Workspace } from './program.js';
 import { baseFactor, deltaOf, firstRow, hasDora, weightOf } from './segment-deltas.js';
 
 type EmbedOp = Extract<Op, { op: 'embed' }>;

@@ -1,9 +1,8 @@
 import type { Matrix } from '../tensor/matrix.js';
 import type { Kernels } from '../wasm/kernels.js';
-import type { Domain, Entry, Frame, Segment } from './frame.js';
+import type { Domain, Entry, Frame, Segment, Workspace } from './frame.js';
 import type { Linear, LowRank } from './module.js';
 import type { Op, Value } from './ops.js';
-import type { Workspace } from './program.js';
 import { baseFactor, biasOf, deltaOf, firstRow, hasDora, weightOf } from './segment-deltas.js';
 
 type LinearOp = Extract<Op, { op: 'linear' }>;

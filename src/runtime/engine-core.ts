@@ -7,14 +7,14 @@ import type { ChatTemplate } from '../text/chat-template.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 import { pause } from './pause.js';
 import type { Job, Scheduler } from './scheduler.js';
-import type { Session } from './session.js';
 
 /** Milliseconds that streams work at a time before they let the host's event loop have its turn. */
 const SLICE = 12;
 
 /** What an engine and its sessions share. */
 export class EngineCore {
-  readonly sessions = new Set<Session>();
+  /** Sessions that the engine disposes with itself. */
+  readonly sessions = new Set<{ dispose(): void }>();
   readonly #waiting: (() => void)[] = [];
   #sliceEnd = 0;
   disposed = false;

@@ -1,7 +1,8 @@
 import { LorikeetError } from '../../errors.js';
 import type { TensorInfo } from '../../formats/safetensors.js';
 import { openCheckpoint, type Checkpoint, type StoredTensor, type Weights } from '../../models/checkpoint.js';
-import { describeModel, type Architecture } from '../../models/model.js';
+import type { Architecture } from '../../models/architecture.js';
+import { describeModel } from '../../models/model.js';
 import type { Module } from '../../ops/module.js';
 import { readText } from '../../runtime/model-text.js';
 import type { Folder } from '../../store/source.js';
