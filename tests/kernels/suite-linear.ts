@@ -269,7 +269,7 @@ const products: Check[] = dtypes.flatMap((dtype) => [
   {
     name: `matmul ${dtype.name}: more rows than are worked at once`,
     run(kernels) {
-      checkProduct(kernels, dtype, { m: 150, n: 17, k: 576, init: 'rows', slack: 1 });
+      checkProduct(kernels, dtype, { m: 470, n: 17, k: 576, init: 'rows', slack: 1 });
       checkProduct(kernels, dtype, { m: 37, n: 9, k: 9000, init: 'none', slack: 0 });
     },
   },
