@@ -114,6 +114,7 @@ interface Selection {
 
 function select(modules: readonly MatchableModule[], given: AdapterConfig, architecture: string | null): Selection {
   const { config, tiedTargets, tiedSaved, warnings } = tie(modules, given);
+  const savedNames = [...(config.modules_to_save ?? []), ...tiedSaved];
   const targets = resolveTargets(config.target_modules, modules, architecture);
   const excluded = config.exclude_modules === null || config.exclude_modules.length === 0 ? () => false : nameTest(config.exclude_modules);
   const insideSaved = (config.modules_to_save ?? []).map((name) => savedPattern(name));
@@ -137,7 +138,7 @@ function select(modules: readonly MatchableModule[], given: AdapterConfig, archi
   return {
     // PEFT passes tied heads by in its loop and gives them the embedding's factors afterwards, excluded or not.
     judge: (path) => (tiedTargets.has(path) || suffixIn(tiedTargets, path) !== null ? { targeted: true, reason: 'tied to the embedding' } : isTarget(path)),
-    isSaved: (path) => parentsAndSelf(path).some((part) => (config.modules_to_save ?? []).some((name) => part.endsWith(name)) || [...tiedSaved].some((name) => part.endsWith(name))),
+    isSaved: (path) => savedNames.length > 0 && parentsAndSelf(path).some((part) => savedNames.some((name) => part.endsWith(name))),
     warnings,
   };
 }
@@ -268,7 +269,10 @@ function tokenRows(modules: readonly MatchableModule[], config: AdapterConfig): 
 /** The paths above the modules: `model`, `model.layers`, … */
 function containers(modules: readonly MatchableModule[]): ReadonlySet<string> {
   const paths = new Set<string>();
-  for (const { path } of modules) for (const parent of parentsAndSelf(path)) paths.add(parent);
+  for (const { path } of modules) {
+    // Whoever put a path in put those above it in, too.
+    for (let end = path.lastIndexOf('.'); end > 0 && !paths.has(path.slice(0, end)); end = path.lastIndexOf('.', end - 1)) paths.add(path.slice(0, end));
+  }
   for (const { path } of modules) paths.delete(path);
   return paths;
 }

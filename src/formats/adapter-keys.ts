@@ -60,6 +60,7 @@ export function parseAdapterKey(name: string): AdapterKey {
 
 /** Without the `_orig_mod` parts, which may stand anywhere, and without PEFT's own prefix. */
 function stripPrefixes(name: string): string {
+  if (!name.includes('_orig_mod')) return name.startsWith('base_model.model.') ? name.slice('base_model.model.'.length) : name;
   const parts = name.split('.').filter((part) => part !== '_orig_mod');
   const from = parts[0] === 'base_model' && parts[1] === 'model' ? 2 : 0;
   return parts.slice(from).join('.');
