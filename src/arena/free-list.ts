@@ -1,4 +1,4 @@
-// An arena whose blocks come and go in any order: adapters, KV blocks.
+// An arena whose blocks come and go in any order: weights, adapters, KV blocks, activations.
 //
 //   span      ┌──────┬───────────┬────┬─────────────┐
 //             │ used │   free    │used│    free     │   blocks in order of offset, doubly linked; two free ones never touch
@@ -15,10 +15,7 @@
 // and 6 / 11 / 42. The largest free block is a little larger under best fit, the time the same: first fit keeps to low offsets, so tops go back sooner.
 import { LorikeetError } from '../errors.js';
 import { createBlock, FreeIndex, type Block, type FitPolicy } from './free-index.js';
-import { wholePages, type ArenaReport, type Heap, type Span } from './heap.js';
-
-/** Every offset and size is a multiple of this: a cache line, and room for any SIMD load. */
-export const ALIGNMENT = 64;
+import { blockBytes, wholePages, type ArenaReport, type Heap, type Span } from './heap.js';
 
 export interface FreeListOptions {
   /** The least that the arena grows by, but for the last pages below the limit. Default 1 MiB. */
@@ -63,14 +60,11 @@ export class FreeListArena {
 
   /**
    * Takes `bytes` bytes (rounded up to a multiple of 64) and returns their offset, a multiple of 64. The bytes are as they were left.
-   * @throws `memory/exhausted`; nothing has changed then
+   * @throws `memory/exhausted`, `memory/bad-size`; nothing has changed then
    */
   alloc(bytes: number): number {
-    if (!Number.isSafeInteger(bytes) || bytes < 0) {
-      throw new LorikeetError('memory/bad-size', `Arena ${this.name} was asked for ${bytes} bytes; expected an integer of 0 or more.`, { expected: 'an integer >= 0', found: bytes });
-    }
+    const size = blockBytes(this.name, bytes);
     this.#heap.onAlloc?.(this.name, bytes);
-    const size = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
     const block = this.#index.find(size) ?? this.#grow(size);
     this.#index.remove(block);
     if (block.size > size) {

@@ -10,8 +10,11 @@
 import { LorikeetError } from '../errors.js';
 
 export const PAGE = 65536;
+/** 4 GiB: all that a 32-bit memory can have. */
+export const MOST_BYTES = 65536 * PAGE;
 const GUARD = PAGE;
-const MOST_PAGES = 65536; // 4 GiB, all that a 32-bit memory can have
+/** Every offset and size of a block is a multiple of this: a cache line, and room for any SIMD load. */
+const ALIGNMENT = 64;
 
 /** A run of pages: byte offsets, both multiples of 65536. `end` moves when the heap extends or trims the span. */
 export interface Span {
@@ -49,9 +52,9 @@ export class Heap {
   #highWater = 0;
 
   /** Hands out `memory` from byte `base` on (rounded up to a page) and lets it grow to `maximumBytes` (4 GiB at most, rounded down to pages). */
-  constructor(memory: WebAssembly.Memory, base: number, maximumBytes = MOST_PAGES * PAGE) {
+  constructor(memory: WebAssembly.Memory, base: number, maximumBytes = MOST_BYTES) {
     this.memory = memory;
-    this.limit = Math.min(MOST_PAGES, Math.floor(maximumBytes / PAGE)) * PAGE;
+    this.limit = Math.min(MOST_BYTES, Math.floor(maximumBytes / PAGE) * PAGE);
     this.#base = this.#next = wholePages(base);
   }
 
@@ -198,6 +201,18 @@ export class Heap {
 /** `bytes` rounded up to whole pages. */
 export function wholePages(bytes: number): number {
   return Math.ceil(bytes / PAGE) * PAGE;
+}
+
+/**
+ * What a block for `bytes` bytes takes of `arena`: a multiple of 64, at least 64.
+ *
+ * @throws LorikeetError `memory/bad-size`
+ */
+export function blockBytes(arena: string, bytes: number): number {
+  if (!Number.isSafeInteger(bytes) || bytes < 0) {
+    throw new LorikeetError('memory/bad-size', `Arena ${arena} was asked for ${bytes} bytes; expected an integer of 0 or more.`, { expected: 'an integer >= 0', found: bytes });
+  }
+  return Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
 }
 
 function sizeOf(span: Span): number {

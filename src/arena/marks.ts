@@ -41,7 +41,7 @@ export class ScratchArena {
 
   /**
    * Takes `bytes` bytes (rounded up to a multiple of 64) until the innermost open mark is released.
-   * @throws `memory/no-mark` without an open mark, `memory/exhausted`; nothing has changed then
+   * @throws `memory/no-mark` without an open mark, `memory/exhausted`, `memory/bad-size`; nothing has changed then
    */
   alloc(bytes: number): number {
     if (this.#current.length === 0) {
@@ -61,7 +61,7 @@ export class ScratchArena {
     this.#stack.cut(this.#current.pop()!, this.#top.pop()!, this.#used.pop()!, this.#blocks.pop()!);
     if (depth === 0 && this.#stack.spans > 1) {
       this.#stack.cut(-1, 0, 0, 0);
-      this.#stack.giveBack(0);
+      this.#stack.giveBack();
     }
   }
 
@@ -73,6 +73,6 @@ export class ScratchArena {
   dispose(): void {
     this.#current.length = this.#top.length = this.#used.length = this.#blocks.length = 0;
     this.#stack.cut(-1, 0, 0, 0);
-    this.#stack.giveBack(0);
+    this.#stack.giveBack();
   }
 }

@@ -2,7 +2,7 @@ import { loadKernels, type Backend, type WasmSource } from '../wasm/load.js';
 import type { Kernels } from '../wasm/kernels.js';
 import { LorikeetError } from '../errors.js';
 import { FreeListArena } from './free-list.js';
-import { Heap, type ArenaReport } from './heap.js';
+import { Heap, MOST_BYTES, PAGE, type ArenaReport } from './heap.js';
 import { ScratchArena } from './marks.js';
 import { Views } from './views.js';
 
@@ -44,7 +44,8 @@ export interface Runtime {
   readonly scratch: ScratchArena;
 }
 
-const GIB4 = 65536 * 65536;
+/** A page for the kernels' own data and one that is never handed out: less leaves nothing. */
+const LEAST_BYTES = 2 * PAGE;
 
 /**
  * Instantiates the kernels over a fresh linear memory and lays the arenas on it.
@@ -53,18 +54,18 @@ const GIB4 = 65536 * 65536;
  * @example
  * const runtime = await createRuntime({ memoryLimit: 512 * 2 ** 20 });
  */
-export async function createRuntime({ memoryLimit = GIB4, wasm }: RuntimeOptions = {}): Promise<Runtime> {
-  if (!Number.isSafeInteger(memoryLimit) || memoryLimit < 65536 * 2 || memoryLimit > GIB4) {
-    throw new LorikeetError('memory/limit', `"memoryLimit" expected a whole number of bytes from 131072 to ${GIB4}, got ${memoryLimit}.`, { expected: [131072, GIB4], found: memoryLimit });
+export async function createRuntime({ memoryLimit = MOST_BYTES, wasm }: RuntimeOptions = {}): Promise<Runtime> {
+  if (!Number.isSafeInteger(memoryLimit) || memoryLimit < LEAST_BYTES || memoryLimit > MOST_BYTES) {
+    throw new LorikeetError('memory/limit', `"memoryLimit" expected a whole number of bytes from ${LEAST_BYTES} to ${MOST_BYTES}, got ${memoryLimit}.`, { expected: [LEAST_BYTES, MOST_BYTES], found: memoryLimit });
   }
-  const memory = new WebAssembly.Memory({ initial: 2, maximum: Math.floor(memoryLimit / 65536) });
+  const memory = new WebAssembly.Memory({ initial: LEAST_BYTES / PAGE, maximum: Math.floor(memoryLimit / PAGE) });
   const kernels = await loadKernels(memory, wasm);
   const heap = new Heap(memory, kernels.heapBase() >>> 0, memoryLimit);
   return {
     kernels, memory, heap, views: new Views(memory),
     backend: { build: 'simd', threads: 1, why: {} },
     weights: new FreeListArena(heap, 'weights'),
-    // The first of its pages stay with the adapters, so that what an unload returns is seen in its free list.
+    // The first MiB stays with the adapters, so that what an unload returns is seen in its free list.
     adapters: new FreeListArena(heap, 'adapters', { keepBytes: 2 ** 20 }),
     kv: new FreeListArena(heap, 'kv'),
     activations: new FreeListArena(heap, 'activations'),

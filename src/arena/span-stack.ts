@@ -1,13 +1,10 @@
-// Spans filled from bottom to top: what the scratch (marks) is made of.
+// Spans filled from bottom to top: what the scratch arena (marks.ts) is made of.
 //
 //   span 0 [██████████░]   span 1 [████░░░░░]   span 2 [░░░░]       █ used   ░ free or left over
 //                           current ─┘ top              kept for later, or none
 //
 // A block that does not fit behind `top` goes to the next span; what is left over below it is lost until the stack is cut back.
-import { LorikeetError } from '../errors.js';
-import { wholePages, type ArenaReport, type Heap, type Span } from './heap.js';
-
-const ALIGNMENT = 64;
+import { blockBytes, type ArenaReport, type Heap, type Span } from './heap.js';
 
 export class SpanStack {
   readonly name: string;
@@ -29,20 +26,20 @@ export class SpanStack {
   /** The end of the last block of the current span. */
   get top(): number { return this.#current < 0 ? 0 : this.#tops[this.#current]!; }
   /** The end of the current span. */
-  get end(): number { return this.#current < 0 ? 0 : this.#spans[this.#current]!.end; }
+  get #end(): number { return this.#current < 0 ? 0 : this.#spans[this.#current]!.end; }
   get used(): number { return this.#used; }
   get blocks(): number { return this.#blocks; }
   get highWater(): number { return this.#highWater; }
   get spans(): number { return this.#spans.length; }
 
-  /** Takes `bytes` bytes, rounded up to a multiple of 64; pages that are missing come in runs of at least `wish` bytes, if they can be had. */
+  /**
+   * Takes `bytes` bytes, rounded up to a multiple of 64; pages that are missing come in runs of at least `wish` bytes, if they can be had.
+   * @throws `memory/exhausted`, `memory/bad-size`; nothing has changed then
+   */
   push(bytes: number, wish: number): number {
-    if (!Number.isSafeInteger(bytes) || bytes < 0) {
-      throw new LorikeetError('memory/bad-size', `Arena ${this.name} was asked for ${bytes} bytes; expected an integer of 0 or more.`, { expected: 'an integer >= 0', found: bytes });
-    }
+    const size = blockBytes(this.name, bytes);
     this.#heap.onAlloc?.(this.name, bytes);
-    const size = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
-    this.ensure(size, wish);
+    this.#ensure(size, wish);
     const offset = this.#tops[this.#current]!;
     this.#tops[this.#current] = offset + size;
     this.#used += size;
@@ -52,9 +49,9 @@ export class SpanStack {
   }
 
   /** Sees to it that `size` bytes lie free in one run behind the top. @throws `memory/exhausted`; nothing has changed then */
-  ensure(size: number, wish: number): void {
+  #ensure(size: number, wish: number): void {
     const { current } = this;
-    if (current >= 0 && this.end - this.top >= size) return;
+    if (current >= 0 && this.#end - this.top >= size) return;
     const next = this.#spans[current + 1];
     if (next !== undefined && next.end - next.begin >= size) {
       this.#current++;
@@ -62,7 +59,7 @@ export class SpanStack {
     }
     const kept = this.#spans.length - (current + 1); // too small, but the heap may need their pages
     for (const want of [Math.max(size, wish), size]) {
-      if (kept === 0 && current >= 0 && this.#heap.extend(this.#spans[current]!, want - (this.end - this.top))) return;
+      if (kept === 0 && current >= 0 && this.#heap.extend(this.#spans[current]!, want - (this.#end - this.top))) return;
       const span = this.#heap.tryReserve(want);
       if (span !== null) {
         this.#spans.splice(current + 1, 0, span);
@@ -71,7 +68,7 @@ export class SpanStack {
         return;
       }
     }
-    throw this.#heap.exhausted(`arena ${this.name}`, size, this.end - this.top);
+    throw this.#heap.exhausted(`arena ${this.name}`, size, this.#end - this.top);
   }
 
   /** Cuts the stack back to a former `current`, `top`, `used` and `blocks`. Spans stay. */
@@ -83,13 +80,12 @@ export class SpanStack {
     this.#blocks = blocks;
   }
 
-  /** Gives the spans after the current one back, and what the current one has beyond `end`. */
-  giveBack(end: number): void {
+  /** Gives the spans after the current one back. */
+  giveBack(): void {
     while (this.#spans.length > this.#current + 1) {
       this.#heap.release(this.#spans.pop()!);
       this.#tops.pop();
     }
-    if (this.#current >= 0) this.#heap.trim(this.#spans[this.#current]!, wholePages(end));
   }
 
   report(): ArenaReport {
