@@ -34,7 +34,7 @@ export interface Adapter {
   readonly config: AdapterConfig | null;
   readonly deltas: Deltas;
   readonly report: AdapterReport;
-  /** The largest rank, and whether base products must be kept apart (DoRA, replaced rows of a head): what programs reserve. */
+  /** The largest rank (or count of replaced rows), and whether base products must be kept apart (DoRA): what programs reserve. */
   readonly rank: number;
   readonly temporaries: boolean;
   /** True if some module's weight, bias or rows are replaced: what two adapters of one blend can't both do. */
@@ -60,6 +60,7 @@ export interface ResolvedBlend {
   readonly weights: readonly number[];
 }
 
+/** The base alone. */
 export const EMPTY_BLEND: ResolvedBlend = { adapters: [], weights: [] };
 
 /**

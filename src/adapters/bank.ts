@@ -27,7 +27,7 @@ export interface ListedAdapter extends AdapterReport {
 
 /** What the owner of a bank (an engine) must know or forbid. */
 export interface BankHooks {
-  /** The bank waits for nothing: called before the base or an adapter's bytes change, so that a frame at work can be finished. */
+  /** Called before the bytes of the base or of an adapter change: finishes, before it returns, a frame that may read them. */
   settle?(): void;
   /** True while streams are at work: merging is refused then. */
   othersInUse?(): boolean;
@@ -346,7 +346,7 @@ export class AdapterBank {
   /**
    * An adapter as a folder that PEFT loads: adapter_config.json and adapter_model.safetensors, in the dtype it has in memory.
    *
-   * @throws LorikeetError `adapter/unknown`
+   * @throws LorikeetError `adapter/unknown`, `memory/exhausted`
    */
   files(name: string, baseModel?: string): AdapterFiles {
     return exportAdapter(this.#runtime, this.#modules, this.get(name), baseModel);
@@ -355,7 +355,7 @@ export class AdapterBank {
   /**
    * Writes {@link files} to a folder (in Node, Deno and Bun; a browser takes the bytes).
    *
-   * @throws LorikeetError `adapter/unknown`, `adapter/export`, `store/unwritable`
+   * @throws LorikeetError `adapter/unknown`, `store/unwritable`, `memory/exhausted`
    */
   async export(name: string, folder: string, baseModel?: string): Promise<void> {
     await writeFolder(folder, { ...this.files(name, baseModel) });

@@ -2,7 +2,7 @@ import { LorikeetError } from '../errors.js';
 import { ConfigReader } from '../formats/config.js';
 import type { Activation } from '../ops/ops.js';
 
-/** How positions turn: the frequencies of `base`, scaled as `kind` says; times `attention`. */
+/** How positions turn: the frequencies of `base`, scaled as `kind` says (`low`, `high` and `original` are llama3's). */
 export interface RopeSpec {
   readonly base: number;
   readonly kind: 'default' | 'linear' | 'llama3';
@@ -57,7 +57,7 @@ export function activationOf(name: string): Activation {
 /** The model types that this file reads. */
 export const DECODER_TYPES = ['llama', 'mistral', 'qwen2', 'qwen3', 'gemma3_text'] as const;
 
-/** Reads the config.json of a decoder of the Llama family, in the spelling of transformers 4 (rope_theta, rope_scaling) and 5 (rope_parameters). */
+/** Reads the config.json of a decoder of the Llama family, in the spelling of transformers 4 (rope_theta, rope_scaling) and 5 (rope_parameters). @throws LorikeetError `config/invalid`, `model/unsupported` */
 export function decoderConfig(fields: Readonly<Record<string, unknown>>): DecoderConfig {
   const config = new ConfigReader(fields);
   const modelType = config.string('model_type');

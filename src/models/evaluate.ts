@@ -1,5 +1,4 @@
-import type { ResolvedBlend } from '../adapters/adapter.js';
-import { startOf } from '../adapters/adapter.js';
+import { startOf, type ResolvedBlend } from '../adapters/adapter.js';
 import type { Runtime } from '../arena/runtime.js';
 import { LorikeetError } from '../errors.js';
 import type { Model } from './model.js';
@@ -7,7 +6,11 @@ import { addEntry, addSegment, clearFrame, type Segment } from '../ops/frame.js'
 import type { Program } from '../ops/program.js';
 import { KvCache } from './kv-cache.js';
 
-/** Checks token ids against the vocabulary and the context. */
+/**
+ * Checks token ids against the vocabulary and the context.
+ *
+ * @throws LorikeetError `tokens/empty`, `tokens/unknown`, `context/full`
+ */
 export function checkTokens(model: Model, tokens: readonly number[]): void {
   if (tokens.length === 0) throw new LorikeetError('tokens/empty', 'A sequence of tokens expected at least one id, found none.', { expected: 'at least 1', found: 0 });
   if (tokens.length > model.contextLength) throw new LorikeetError('context/full', `The sequence has ${tokens.length} tokens: expected at most ${model.contextLength}.`, { expected: model.contextLength, found: tokens.length });
@@ -19,6 +22,8 @@ export function checkTokens(model: Model, tokens: readonly number[]): void {
 /**
  * Runs a whole sequence under a blend and hands out each row of results as it comes: (position, address of its outputSize floats).
  * The program must be free. A model without a cache gets the sequence in one piece, so its program must have room for it.
+ *
+ * @throws LorikeetError `memory/exhausted`; the signal's reason on abort, between two frames
  */
 export function evaluate(runtime: Runtime, model: Model, program: Program, tokens: readonly number[], blend: ResolvedBlend, onRow: (position: number, ptr: number) => void, signal?: AbortSignal): void {
   const { frame } = program;

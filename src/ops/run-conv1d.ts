@@ -8,7 +8,7 @@ type Conv1dOp = Extract<Op, { op: 'conv1d' }>;
 
 /**
  * Convolves each sequence by itself (a segment holds a whole one). The rows of y's domain say how long each output is.
- * Workspace: unrolled rows [outLength, kernel·in + rank], and with DoRA behind them base | u | c | g.
+ * Workspace: unrolled rows [outLength, kernel·in + rank]; with DoRA base | u | c | g before them.
  */
 export function runConv1d(kernels: Kernels, op: Conv1dOp, frame: Frame, workspace: Workspace): void {
   const { x, y, module } = op;

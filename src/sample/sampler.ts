@@ -1,7 +1,7 @@
 import type { Runtime } from '../arena/runtime.js';
 import type { Sampling } from './options.js';
 
-/** Bytes of the generator's state in linear memory: see assembly/sample/random.ts. */
+/** Bytes kept for the generator's state: it takes 8 (assembly/sample/random.ts), and what follows it stays aligned to 64. */
 export const SAMPLER_STATE_BYTES = 64;
 
 /** Starts a generator from a seed (its low and high 32 bits). */

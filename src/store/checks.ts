@@ -1,4 +1,4 @@
-/** What every source checks: ranges, aborts, and reading a whole text. */
+/** What every source checks (ranges, aborts), the errors they share, and reading a whole text. */
 import { LorikeetError } from '../errors.js';
 import type { ByteSource } from './source.js';
 
@@ -35,7 +35,7 @@ export function truncated(name: string, expected: number, found: number, cause?:
 
 const CHUNK = 1 << 20;
 
-/** A whole file as text; closes the source. */
+/** A whole file as text; closes the source. @throws LorikeetError `store/too-large`, `store/not-utf8`, whatever the source throws */
 export async function readText(source: ByteSource, maxBytes: number): Promise<string> {
   try {
     if (source.size > maxBytes) {

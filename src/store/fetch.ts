@@ -14,6 +14,8 @@ const MAX_UNSIZED = 2 ** 30;
 const LONGEST_SKIP = 1 << 20;
 
 /**
+ * Opens one file by URL.
+ *
  * @param limit the most bytes that are held where the server doesn't say how long the file is
  * @throws LorikeetError `store/not-found`, `store/unreadable`, `store/too-large`, `store/aborted`
  */
