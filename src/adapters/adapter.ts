@@ -1,5 +1,5 @@
 import type { AdapterConfig } from '../formats/peft.js';
-import type { Deltas } from '../ops/module.js';
+import type { Delta, Deltas, Module } from '../ops/module.js';
 
 /** What was done to one module, as the report of a load and the list say it. */
 export interface AppliedModule {
@@ -11,6 +11,12 @@ export interface AppliedModule {
   /** alpha / r or alpha / √r. */
   readonly scale: number;
   readonly bytes: number;
+}
+
+/** What a delta does to a module, whose share of the adapter's block is `bytes`; null where it does nothing. */
+export function appliedTo({ path }: Module, { lowRank, dora, weight, vector, bias, rows }: Delta, bytes: number): AppliedModule | null {
+  const kinds = [dora ? 'dora' : lowRank ? 'lora' : '', weight ?? vector ? 'weight' : '', bias ? 'bias' : '', rows ? 'rows' : ''].filter((kind) => kind !== '');
+  return kinds.length === 0 ? null : { module: path, kinds, rank: lowRank?.rank ?? 0, scale: lowRank?.scaling ?? 1, bytes };
 }
 
 /** What a load did: where the adapter applies, what was left out at the caller's wish, and what a reader should know. */

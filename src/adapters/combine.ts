@@ -3,12 +3,12 @@ import { LorikeetError } from '../errors.js';
 import type { Delta, LowRank, Module } from '../ops/module.js';
 import { BlockPlan } from '../tensor/block.js';
 import { DTYPES } from '../tensor/matrix.js';
-import type { Adapter, AppliedModule } from './adapter.js';
+import { appliedTo, type Adapter, type AppliedModule } from './adapter.js';
 import { carryDora, carryReplaced, Copies, names } from './combine/carried.js';
-import { factorShape } from './combine/factors.js';
 import { combinedRank, combineLowRank, type Holder } from './combine/low-rank.js';
 import { readRecipe, type CombineOptions, type Recipe } from './combine/recipe.js';
 import { Coin } from './combine/task-tensors.js';
+import { factorShape } from './factor-shape.js';
 import { createAdapter, type AdapterIdentity } from './load.js';
 import { effectiveScale } from './scale.js';
 
@@ -70,10 +70,10 @@ export function combineAdapters(runtime: Runtime, modules: readonly Module[], id
       jobs.push({ module, holders, target });
       delta = { ...delta, lowRank: target };
     }
-    const kinds = [delta.dora ? 'dora' : delta.lowRank ? 'lora' : '', delta.weight ?? delta.vector ? 'weight' : '', delta.bias ? 'bias' : '', delta.rows ? 'rows' : ''].filter((kind) => kind !== '');
-    if (kinds.length === 0) continue;
+    const row = appliedTo(module, delta, plan.bytes - before);
+    if (row === null) continue;
     deltas[module.slot] = delta;
-    applied.push({ module: module.path, kinds, rank: delta.lowRank?.rank ?? 0, scale: delta.lowRank?.scaling ?? 1, bytes: plan.bytes - before });
+    applied.push(row);
   }
   if (applied.length === 0) throw new LorikeetError('adapter/combine', 'The combination would apply nowhere: expected a part of weight other than 0.', { expected: 'at least one module', found: 0 });
   const [plain] = jobs;

@@ -7,7 +7,8 @@ import type { ByteSource } from '../store/source.js';
 import { BlockPlan } from '../tensor/block.js';
 import { DTYPES, dtypeCode, type Matrix } from '../tensor/matrix.js';
 import { checkSameRows, checkSameWeight } from './base-weight.js';
-import type { AppliedModule } from './adapter.js';
+import { appliedTo, type AppliedModule } from './adapter.js';
+import { factorShape } from './factor-shape.js';
 import type { LoraTarget, Matches, ModuleMatch } from './match.js';
 import type { GroupedTensors, ModuleTensors } from './tensors.js';
 
@@ -62,27 +63,21 @@ export function declareDeltas(modules: readonly Module[], config: AdapterConfig,
       const copy = tensors?.roles.get('token_delta');
       if (copy && copy !== info) finishing.push((runtime, signal) => checkSameRows(runtime, copy, info, source, signal));
     }
-    const kinds = [delta.dora ? 'dora' : delta.lowRank ? 'lora' : '', delta.weight ?? delta.vector ? 'weight' : '', delta.bias ? 'bias' : '', delta.rows ? 'rows' : ''].filter((kind) => kind !== '');
-    if (kinds.length === 0) continue;
+    const row = appliedTo(module, delta, plan.bytes - before);
+    if (row === null) continue;
     deltas[module.slot] = delta;
-    applied.push({ module: module.path, kinds, rank: delta.lowRank?.rank ?? 0, scale: delta.lowRank?.scaling ?? 1, bytes: plan.bytes - before });
+    applied.push(row);
   }
   if (applied.length === 0) throw new LorikeetError('adapter/applies-nowhere', 'The adapter applies to no module of this model: expected at least one; it may be made for another base.', { expected: 'at least one module', found: 0 });
   return { plan, deltas, applied, left, warnings: [], finishing };
 }
-
-/** The input and output sizes of a module as LoRA sees them. */
-const sizes = (module: Module): { inputs: number; outputs: number } =>
-  module.kind === 'conv1d' ? { inputs: module.inChannels * module.kernel, outputs: module.outChannels }
-    : module.kind === 'embedding' ? { inputs: module.weight.n, outputs: module.weight.k }
-      : { inputs: (module.weight as Matrix).k, outputs: module.weight.n };
 
 function lowRank(plan: BlockPlan, module: Module, { rank, scaling }: LoraTarget, tensors: ModuleTensors | undefined, config: AdapterConfig, source: ByteSource): LowRank {
   const embedding = module.kind === 'embedding';
   const role = (name: 'lora_A' | 'lora_B') => (embedding ? (`lora_embedding_${name.at(-1) as 'A' | 'B'}` as const) : name);
   const a = required(tensors?.roles.get(role('lora_A')), module, role('lora_A'), 'the configuration targets it');
   const b = required(tensors?.roles.get(role('lora_B')), module, role('lora_B'), 'the configuration targets it');
-  const { inputs, outputs } = sizes(module);
+  const { inputs, outputs } = factorShape(module);
   // The kernels take A and B of one dtype: where a file mixes them, both are widened.
   const mixed = dtypeCode(a.dtype, a.name) !== dtypeCode(b.dtype, b.name);
   let packedA: Matrix;
@@ -113,7 +108,7 @@ function lowRank(plan: BlockPlan, module: Module, { rank, scaling }: LoraTarget,
 
 /** Magnitude and norms; the norms are computed when the factors are in place. */
 function dora(plan: BlockPlan, module: Module, low: LowRank, info: TensorInfo, source: ByteSource, finishing: Finish[]): Dora {
-  const { outputs } = sizes(module);
+  const { outputs } = factorShape(module);
   if (module.kind === 'conv1d' && module.groups !== 1) throw new LorikeetError('adapter/config-unsupported', `DoRA on the grouped convolution "${module.path}" isn't defined: expected one group, found ${module.groups}.`, { expected: 1, found: module.groups });
   expectShape(info, module.kind === 'conv1d' ? [1, outputs, 1] : [outputs], module);
   const magnitude = plan.tensorVector(source, info, outputs);
@@ -121,7 +116,7 @@ function dora(plan: BlockPlan, module: Module, low: LowRank, info: TensorInfo, s
   finishing.push(({ kernels, scratch }) => {
     const mark = scratch.mark();
     try {
-      const room = scratch.alloc(4 * (32 * low.rank + 2048));
+      const room = scratch.alloc(4 * Math.max(1072, 32 * low.rank + 448)); // what either kernel asks: assembly/lora/dora_norms.ts
       const { ptr, dtype, n, k } = module.weight as Matrix;
       if (module.kind === 'embedding') kernels.doraColumnNorms(norms.ptr, ptr, dtype, low.a.ptr, low.b.ptr, low.a.dtype, n, k, low.rank, room);
       else kernels.doraNorms(norms.ptr, ptr, dtype, low.a.ptr, low.b.ptr, low.a.dtype, n, k, low.rank, room);

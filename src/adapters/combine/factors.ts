@@ -1,26 +1,8 @@
+// A module's factors, from and to panels: what is combined is row-major f32 in the layout of files (factor-shape.ts).
 import type { Runtime } from '../../arena/runtime.js';
 import type { LowRank, Module } from '../../ops/module.js';
-import { DTYPES, packedBytes, type Matrix } from '../../tensor/matrix.js';
-
-/**
- * The shapes of a module's factors as files have them, which is the layout everything is combined in:
- *
- *     A [rank, inputs], B [outputs, rank / groups]; ΔW [outputs, inputs], where `transposed` [inputs, outputs]
- *
- * of an embedding inputs = V; of a convolution inputs = in·kernel (A is not grouped, as in PEFT), and rows g·rank/groups … of A belong to group g.
- */
-export interface FactorShape {
-  readonly inputs: number;
-  readonly outputs: number;
-  readonly groups: number;
-  readonly transposed: boolean;
-}
-
-export function factorShape(module: Module): FactorShape {
-  if (module.kind === 'conv1d') return { inputs: module.inChannels * module.kernel, outputs: module.outChannels, groups: module.groups, transposed: false };
-  if (module.kind === 'embedding') return { inputs: module.weight.n, outputs: module.weight.k, groups: 1, transposed: true };
-  return { inputs: (module.weight as Matrix).k, outputs: module.weight.n, groups: 1, transposed: module.kind === 'linear' && module.transposed };
-}
+import { DTYPES, packedBytes } from '../../tensor/matrix.js';
+import { factorShape } from '../factor-shape.js';
 
 /** Unpacks A to f32 in the file's layout. */
 export function readA(runtime: Runtime, module: Module, { a, rank }: LowRank, to: number): void {

@@ -1,7 +1,8 @@
 import type { Runtime } from '../../arena/runtime.js';
 import { LorikeetError } from '../../errors.js';
 import type { LowRank, Module } from '../../ops/module.js';
-import { factorShape, readA, readB, writeDelta, writeFactors } from './factors.js';
+import { factorShape } from '../factor-shape.js';
+import { readA, readB, writeDelta, writeFactors } from './factors.js';
 import type { Recipe } from './recipe.js';
 import { mergeTensors, type Coin, type TaskTensor } from './task-tensors.js';
 
