@@ -1,8 +1,9 @@
 import type { Runtime } from '../arena/runtime.js';
 import { writeSafetensors, type TensorBytes } from '../formats/safetensors.js';
 import type { LowRank, Module, ReplacedRows } from '../ops/module.js';
-import { DTYPES, dtypeName, elementBytes, type DtypeCode, type Matrix } from '../tensor/matrix.js';
+import { DTYPES, dtypeName, elementBytes, packedBytes, type DtypeCode, type Matrix } from '../tensor/matrix.js';
 import type { Adapter } from './adapter.js';
+import { DUMMY_TARGET_MODULES } from './match.js';
 
 /** The two files of a PEFT folder; a type, not an interface, so that it is also a folder to load from. */
 export type AdapterFiles = {
@@ -11,8 +12,6 @@ export type AdapterFiles = {
 };
 
 const PREFIX = 'base_model.model.';
-/** What PEFT calls a target_modules that shall match nothing; an empty list it refuses. */
-const NOTHING = 'dummy-target-modules';
 
 /**
  * Writes an adapter as PEFT's save_pretrained does: its factors in the dtype they have in memory, each module's rank and alpha by name. The user's scale
@@ -76,7 +75,8 @@ export function exportAdapter(runtime: Runtime, modules: readonly Module[], adap
   const config = {
     peft_type: 'LORA', base_model_name_or_path: baseModel, inference_mode: true, task_type: adapter.config?.task_type ?? null,
     r: first, lora_alpha: firstAlpha, use_rslora: rslora, use_dora: dora, lora_bias: loraBias, bias: trainedBias ? 'all' : 'none', fan_in_fan_out: modules.some((m) => m.kind === 'linear' && m.transposed && adapter.deltas[m.slot]?.lowRank),
-    target_modules: targets.length > 0 ? targets : NOTHING, rank_pattern: differing(rankPattern, first), alpha_pattern: differing(alphaPattern, firstAlpha),
+    target_modules: targets.length > 0 ? targets : DUMMY_TARGET_MODULES, // an empty list PEFT refuses
+    rank_pattern: differing(rankPattern, first), alpha_pattern: differing(alphaPattern, firstAlpha),
     modules_to_save: saved.length > 0 ? saved : null, trainable_token_indices: Object.keys(tokens).length > 0 ? tokens : null,
     alora_invocation_tokens: adapter.invocation, lora_dropout: 0, init_lora_weights: true,
   };
@@ -116,8 +116,7 @@ function convolution(runtime: Runtime, name: string, { ptr, dtype, n, k }: Matri
   return withScratch(runtime, ({ kernels, scratch }) => {
     const rows = scratch.alloc(out * k * 4);
     const turned = scratch.alloc(out * k * 4);
-    const groupBytes = Math.ceil(n / 8) * 8 * k * elementBytes(dtype);
-    for (let g = 0; g < groups; g++) kernels.unpack(rows + g * n * k * 4, ptr + g * groupBytes, n, k, dtype, 0, n);
+    for (let g = 0; g < groups; g++) kernels.unpack(rows + g * n * k * 4, ptr + g * packedBytes(n, k, dtype), n, k, dtype, 0, n);
     for (let o = 0; o < out; o++) kernels.transpose(turned + o * k * 4, rows + o * k * 4, kernel, inPerGroup);
     return tensor(runtime, name, turned, [out, inPerGroup, kernel], dtype);
   });

@@ -35,8 +35,10 @@ export interface AdapterIdentity {
   readonly id: number;
 }
 
-const CONFIG_BYTES = 4 * 2 ** 20;
-const MAX_RANK = 4096;
+/** The longest adapter_config.json that is read: real ones have a few KB, with a pattern for each of many layers some hundreds. */
+export const CONFIG_BYTES = 4 * 2 ** 20;
+/** The largest rank that is taken unasked: above any that is trained, and below what would make scratch of gigabytes. */
+export const MAX_RANK = 4096;
 
 /** An adapter's folder, opened and checked against a model, before anything is in memory. */
 export interface InspectedAdapter extends Declared {
@@ -54,7 +56,7 @@ export async function inspectAdapter(modules: readonly Module[], modelType: stri
   for (const limit of ['rank', 'bytes'] as const) checkLimit(limit, limits[limit]);
   const config = parseAdapterConfig(await folder.text('adapter_config.json', CONFIG_BYTES, signal));
   if (!(await folder.has('adapter_model.safetensors', signal)) && (await folder.has('adapter_model.bin', signal))) {
-    throw new LorikeetError('adapter/pickle', 'The folder holds adapter_model.bin, a pickle, which can run code when read: expected adapter_model.safetensors; save it again with safe_serialization=True.', { expected: 'adapter_model.safetensors', found: 'adapter_model.bin' });
+    throw pickled();
   }
   const source = await folder.open('adapter_model.safetensors', signal);
   try {
@@ -75,6 +77,10 @@ export async function inspectAdapter(modules: readonly Module[], modelType: stri
     throw error;
   }
 }
+
+/** The older form of an adapter's file is never read. */
+export const pickled = (): LorikeetError =>
+  new LorikeetError('adapter/pickle', 'The folder holds adapter_model.bin, a pickle, which can run code when read: expected adapter_model.safetensors; save it again with safe_serialization=True.', { expected: 'adapter_model.safetensors', found: 'adapter_model.bin' });
 
 /** A limit that is no number would limit nothing. */
 function checkLimit(name: string, limit: number | undefined): void {

@@ -66,7 +66,7 @@ const TARGETS_BY_ARCHITECTURE: Readonly<Record<string, readonly string[]>> = {
 /** PEFT's EMBEDDING_LAYER_NAMES: the names by which it notices that a tied layer takes part. */
 const EMBEDDING_NAMES = ['embed_tokens', 'lm_head'];
 /** PEFT's DUMMY_TARGET_MODULES: an adapter that targets nothing on purpose. */
-const NOTHING = 'dummy-target-modules';
+export const DUMMY_TARGET_MODULES = 'dummy-target-modules';
 
 /**
  * Matches a configuration against the modules of a model.
@@ -287,7 +287,7 @@ function unsupported(path: string, what: string): LorikeetError {
 }
 
 function checkSome(matches: readonly ModuleMatch[], config: AdapterConfig): void {
-  if (config.target_modules === NOTHING || matches.some(({ target, narrowed, saved, tokens }) => target || narrowed || saved || tokens)) return;
+  if (config.target_modules === DUMMY_TARGET_MODULES || matches.some(({ target, narrowed, saved, tokens }) => target || narrowed || saved || tokens)) return;
   const asked = config.target_modules instanceof Array ? config.target_modules.slice(0, 8).join(', ') : String(config.target_modules);
   throw new LorikeetError('adapter/no-target', `None of the model's modules is selected by the adapter's configuration (target_modules: ${asked}); is it an adapter of another base model?`, { expected: asked, found: matches.slice(0, 8).map(({ module }) => module) });
 }

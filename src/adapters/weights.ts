@@ -3,13 +3,13 @@ import type { Delta, LowRank, Module, ReplacedRows } from '../ops/module.js';
 import { elementBytes, packedBytes, type Matrix } from '../tensor/matrix.js';
 
 /** Row-major f32 factors of one low-rank delta in scratch: A [rank, in] and B [out, rank] (an embedding: Aᵀ [V, rank] and B [D, rank]). */
-export interface Factors {
+interface Factors {
   readonly a: number;
   readonly b: number;
 }
 
 /** Unpacks a delta's factors into the scratch arena; the caller releases its mark. */
-export function unpackFactors({ kernels, scratch }: Runtime, { a, b }: LowRank): Factors {
+function unpackFactors({ kernels, scratch }: Runtime, { a, b }: LowRank): Factors {
   const factors = { a: scratch.alloc(a.n * a.k * 4), b: scratch.alloc(b.n * b.k * 4) };
   kernels.unpack(factors.a, a.ptr, a.n, a.k, a.dtype, 0, a.n);
   kernels.unpack(factors.b, b.ptr, b.n, b.k, b.dtype, 0, b.n);
@@ -35,7 +35,6 @@ export function addDelta(runtime: Runtime, module: Module, parts: readonly { del
     const g = scratch.alloc(outputs * 4);
     if (dora?.dora) kernels.doraFactor(g, dora.dora.magnitude.ptr, dora.dora.norms.ptr, outputs, dora.factor);
     const rows = scratch.alloc(ROWS * k * 4);
-    const bytes = dtype === 0 ? 4 : 2;
     for (let from = 0; from < n; from += ROWS) {
       const count = Math.min(ROWS, n - from);
       kernels.unpack(rows, ptr, n, k, dtype, from, from + count);
@@ -48,7 +47,7 @@ export function addDelta(runtime: Runtime, module: Module, parts: readonly { del
         if (embedding) kernels.scaleColumns(rows, g, count, k);
         else kernels.scaleRows(rows, g + from * 4, count, k);
       }
-      kernels.packRounded(ptr + from * k * bytes, rows, count, k, dtype);
+      kernels.packRounded(ptr + from * k * elementBytes(dtype), rows, count, k, dtype);
     }
   } finally {
     scratch.release(outer);

@@ -1,4 +1,5 @@
 import { LorikeetError } from '../../errors.js';
+import { MAX_RANK } from '../load.js';
 
 export const COMBINE_METHODS = [
   'cat', 'linear', 'svd', 'ties', 'ties_svd', 'dare_linear', 'dare_ties', 'dare_linear_svd', 'dare_ties_svd', 'magnitude_prune', 'magnitude_prune_svd',
@@ -51,8 +52,6 @@ export interface Recipe {
   readonly masks: CombineOptions['masks'];
   readonly warnings: readonly string[];
 }
-
-const MAX_RANK = 4096;
 
 /**
  * Checks the options against the method. One adapter alone is only scaled, as in PEFT, whatever the method: the report then says what wasn't used.

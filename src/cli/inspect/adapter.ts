@@ -1,4 +1,4 @@
-import { inspectAdapter, type LoadAdapterOptions } from '../../adapters/load.js';
+import { CONFIG_BYTES, inspectAdapter, pickled, type LoadAdapterOptions } from '../../adapters/load.js';
 import type { AppliedModule } from '../../adapters/adapter.js';
 import { LorikeetError } from '../../errors.js';
 import { parseJson, type Json } from '../../formats/json.js';
@@ -36,8 +36,6 @@ export interface InspectedAdapter {
   /** Of an adapter that is refused: how much of it `--selective` would accept. */
   readonly selective: { readonly applied: number; readonly left: number } | null;
 }
-
-const CONFIG_BYTES = 4 * 2 ** 20;
 
 /** Reads configuration and header of an adapter; with a model, checks it against that model's modules as a load does. No weights are read. */
 export async function inspectAdapterFolder(path: string, folder: Folder, model: string | undefined, options: LoadAdapterOptions): Promise<InspectedAdapter> {
@@ -101,7 +99,7 @@ function plain(json: Json): unknown {
 
 async function readFile(folder: Folder, refused: Refusal[]): Promise<{ tensors: ReadonlyMap<string, TensorInfo>; metadata: Record<string, string>; bytes: number }> {
   if (!(await folder.has('adapter_model.safetensors')) && (await folder.has('adapter_model.bin'))) {
-    refused.push({ code: 'adapter/pickle', message: 'The folder holds adapter_model.bin, a pickle, which can run code when read: expected adapter_model.safetensors; save it again with safe_serialization=True.' });
+    refused.push(refusalOf(pickled()));
     return { tensors: new Map(), metadata: {}, bytes: 0 };
   }
   const source = await folder.open('adapter_model.safetensors');
