@@ -9,7 +9,7 @@ import { combineAdapters, type CombineOptions } from './combine.js';
 import { exportAdapter, type AdapterFiles } from './export.js';
 import { loadAdapter, type AdapterIdentity, type LoadAdapterOptions } from './load.js';
 import { mergeAdapters, type Merged } from './merge.js';
-import { effectiveScale } from './scale.js';
+import { effectiveScale } from './blend.js';
 
 /** What an unload gave back now, and what goes back when the streams that still use the adapter end. */
 export interface Unloaded {

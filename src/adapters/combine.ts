@@ -10,7 +10,7 @@ import { readRecipe, type CombineOptions, type Recipe } from './combine/recipe.j
 import { Coin } from './combine/task-tensors.js';
 import { factorShape } from './factor-shape.js';
 import { createAdapter, type AdapterIdentity } from './load.js';
-import { effectiveScale } from './scale.js';
+import { effectiveScale } from './blend.js';
 
 export type { CombineMasks, CombineMethod, CombineOptions } from './combine/recipe.js';
 

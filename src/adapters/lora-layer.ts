@@ -11,6 +11,7 @@ import { BlockPlan } from '../tensor/block.js';
 import { handleMaker, type Handle } from '../tensor/handle.js';
 import type { AdapterReport, Blend, ResolvedBlend } from './adapter.js';
 import { AdapterBank, type Unloaded } from './bank.js';
+import { effectiveScale } from './blend.js';
 import { declareDeltas } from './declare.js';
 import { createAdapter } from './load.js';
 import { matchModules } from './match.js';
@@ -124,7 +125,7 @@ export class LoraLayer {
 
   #addSegment(frame: Frame, domain: 'tokens' | 'outputs', rows: number, { adapters, weights }: ResolvedBlend): void {
     const segment: Segment = addSegment(frame[domain], rows, 0);
-    adapters.forEach((adapter, i) => addEntry(segment, adapter.deltas, weights[i]! * adapter.scale, 0));
+    adapters.forEach((adapter, i) => addEntry(segment, adapter.deltas, effectiveScale(adapter, weights[i]!), 0));
   }
 
   /** The recorded layer with room for so many rows; a longer input makes a longer one. */

@@ -3,7 +3,7 @@ import { LorikeetError } from '../errors.js';
 import type { Delta, Module } from '../ops/module.js';
 import { packedBytes, type Matrix, type Vector } from '../tensor/matrix.js';
 import type { ResolvedBlend } from './adapter.js';
-import { effectiveScale } from './scale.js';
+import { effectiveScale } from './blend.js';
 import { addDelta, replaceRows, replaceWeight } from './weights.js';
 
 /** A merge that can be undone: the base's bytes as they were. */

@@ -1,8 +1,9 @@
-import { startOf, type ResolvedBlend } from '../adapters/adapter.js';
+import type { ResolvedBlend } from '../adapters/adapter.js';
+import { addBlend } from '../adapters/blend.js';
 import type { Runtime } from '../arena/runtime.js';
 import { LorikeetError } from '../errors.js';
 import type { Model } from './model.js';
-import { addEntry, addSegment, clearFrame, type Segment } from '../ops/frame.js';
+import { addSegment, clearFrame } from '../ops/frame.js';
 import type { Program } from '../ops/program.js';
 import { KvCache } from './kv-cache.js';
 
@@ -28,7 +29,6 @@ export function checkTokens(model: Model, tokens: readonly number[]): void {
 export function evaluate(runtime: Runtime, model: Model, program: Program, tokens: readonly number[], blend: ResolvedBlend, onRow: (position: number, ptr: number) => void, signal?: AbortSignal): void {
   const { frame } = program;
   const cache = model.kv ? new KvCache(runtime, model.kv, tokens.length) : null;
-  const addBlend = (segment: Segment): void => blend.adapters.forEach((adapter, i) => addEntry(segment, adapter.deltas, blend.weights[i]! * adapter.scale, startOf(adapter, tokens, tokens.length)));
   try {
     cache?.reserve(tokens.length);
     const step = cache ? Math.min(frame.maxRows, frame.maxOutputs) : tokens.length;
@@ -47,8 +47,8 @@ export function evaluate(runtime: Runtime, model: Model, program: Program, token
         segment.table = cache.table;
         segment.tableStride = cache.tableStride;
       }
-      addBlend(segment);
-      addBlend(addSegment(frame.outputs, rows, from));
+      addBlend(segment, blend, tokens, tokens.length);
+      addBlend(addSegment(frame.outputs, rows, from), blend, tokens, tokens.length);
       program.run();
       for (let i = 0; i < rows; i++) onRow(from + i, program.result.ptr + i * model.outputSize * 4);
     }

@@ -1,8 +1,9 @@
-import { startOf, type ResolvedBlend, EMPTY_BLEND } from '../adapters/adapter.js';
+import { EMPTY_BLEND, startOf, type ResolvedBlend } from '../adapters/adapter.js';
+import { addBlend, effectiveScale } from '../adapters/blend.js';
 import type { Runtime } from '../arena/runtime.js';
 import { LorikeetError } from '../errors.js';
 import type { Model } from '../models/model.js';
-import { addEntry, addSegment, type Domain, type Segment } from '../ops/frame.js';
+import { addSegment, type Domain, type Segment } from '../ops/frame.js';
 import { SAMPLER_STATE_BYTES, seedSampler } from '../sample/sampler.js';
 import { KvCache } from '../models/kv-cache.js';
 
@@ -112,7 +113,7 @@ export class Sequence {
     let same = this.#base === baseGeneration;
     for (let i = 0; i < adapters.length; i++) {
       const adapter = adapters[i]!;
-      const scale = weights[i]! * adapter.scale;
+      const scale = effectiveScale(adapter, weights[i]!);
       const start = startOf(adapter, this.tokens, this.#prompt);
       if (scale === 0 || start === Infinity) continue;
       const at = signed * ENTRY;
@@ -130,7 +131,7 @@ export class Sequence {
     this.#signed = 0;
     for (let i = 0; i < adapters.length; i++) {
       const adapter = adapters[i]!;
-      const scale = weights[i]! * adapter.scale;
+      const scale = effectiveScale(adapter, weights[i]!);
       const start = startOf(adapter, this.tokens, this.#prompt);
       if (scale === 0 || start === Infinity) continue;
       this.#signature[this.#signed * ENTRY] = adapter.id;
@@ -145,7 +146,7 @@ export class Sequence {
     let reach = Infinity;
     for (let i = 0; i < this.#signed; i++) reach = Math.min(reach, this.#signature[i * ENTRY + 2]!);
     const { adapters, weights } = this.blend;
-    for (let i = 0; i < adapters.length; i++) if (weights[i]! * adapters[i]!.scale !== 0) reach = Math.min(reach, startOf(adapters[i]!, this.tokens, this.#prompt));
+    for (let i = 0; i < adapters.length; i++) if (effectiveScale(adapters[i]!, weights[i]!) !== 0) reach = Math.min(reach, startOf(adapters[i]!, this.tokens, this.#prompt));
     return reach === Infinity ? 0 : reach;
   }
 
@@ -168,11 +169,7 @@ export class Sequence {
 
   /** Gives a segment this sequence's blend, scales as they stand now. */
   addBlend(segment: Segment): void {
-    const { adapters, weights } = this.blend;
-    for (let i = 0; i < adapters.length; i++) {
-      const adapter = adapters[i]!;
-      addEntry(segment, adapter.deltas, weights[i]! * adapter.scale, startOf(adapter, this.tokens, this.#prompt));
-    }
+    addBlend(segment, this.blend, this.tokens, this.#prompt);
   }
 
   /** Gives the cache and the state back. */

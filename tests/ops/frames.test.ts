@@ -1,12 +1,13 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { AdapterBank } from '../../src/adapters/bank.js';
-import { startOf, type Blend, type ResolvedBlend } from '../../src/adapters/adapter.js';
+import type { Blend, ResolvedBlend } from '../../src/adapters/adapter.js';
+import { addBlend } from '../../src/adapters/blend.js';
 import { createRuntime } from '../../src/arena/runtime.js';
 import { evaluate } from '../../src/models/evaluate.js';
 import { KvCache } from '../../src/models/kv-cache.js';
 import { loadModel, type Model } from '../../src/models/model.js';
-import { addEntry, addSegment, clearFrame, type Segment } from '../../src/ops/frame.js';
+import { addSegment, clearFrame, type Segment } from '../../src/ops/frame.js';
 import { Program } from '../../src/ops/program.js';
 import { goldenAdapter, goldenModel } from '../adapters/folders.js';
 
@@ -76,7 +77,7 @@ for (const [name, blends] of CASES) {
             const segment: Segment = addSegment(domain, rows, s.done);
             segment.table = s.cache.table;
             segment.tableStride = s.cache.tableStride;
-            s.resolved.adapters.forEach((adapter, i) => addEntry(segment, adapter.deltas, s.resolved.weights[i]! * adapter.scale, startOf(adapter, s.tokens, s.tokens.length)));
+            addBlend(segment, s.resolved, s.tokens, s.tokens.length);
           }
           placed.push({ s, from: frame.tokens.rows - rows, rows });
         }
