@@ -17,6 +17,7 @@ export interface AdapterLimits {
   bytes?: number;
 }
 
+/** Options of a load. */
 export interface LoadAdapterOptions {
   signal?: AbortSignal | undefined;
   /** Called with the bytes placed so far and the bytes in all. */
