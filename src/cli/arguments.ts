@@ -21,7 +21,7 @@ export function tokenIds(text: string): number[] {
 }
 
 /** The option's number, or undefined where it isn't given; the engine checks its range. */
-export function numberOf(given: Given, name: string): number | undefined {
+function numberOf(given: Given, name: string): number | undefined {
   const text = given.value(name);
   if (text === undefined) return undefined;
   const value = decimal(text.trim());

@@ -6,7 +6,7 @@ import { BlockPlan } from '../tensor/block.js';
 import type { Matrix, Vector } from '../tensor/matrix.js';
 
 /** The most that a config.json or an index may weigh: real ones have a few KB (an index of thousands of tensors some hundreds). */
-const CONFIG_BYTES = 16 * 2 ** 20;
+export const CONFIG_BYTES = 16 * 2 ** 20;
 
 /** A tensor of an open checkpoint. */
 export interface StoredTensor {
@@ -16,18 +16,16 @@ export interface StoredTensor {
 
 /** A model's folder, opened: its configuration, and where each tensor lies. Nothing of the tensors is read yet. */
 export interface Checkpoint {
-  readonly folder: Folder;
   readonly config: Readonly<Record<string, unknown>>;
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   close(): Promise<void>;
 }
 
 /** Opens one safetensors file and reads its header. */
-export async function openSafetensors(folder: Folder, path: string, signal?: AbortSignal): Promise<{ source: ByteSource; tensors: ReadonlyMap<string, TensorInfo>; metadata: Readonly<Record<string, string>> }> {
+async function openSafetensors(folder: Folder, path: string, signal?: AbortSignal): Promise<{ source: ByteSource; tensors: ReadonlyMap<string, TensorInfo> }> {
   const source = await folder.open(path, signal);
   try {
-    const { tensors, metadata } = await readHeader(source);
-    return { source, tensors, metadata };
+    return { source, tensors: (await readHeader(source)).tensors };
   } catch (error) {
     await source.close();
     throw error;
@@ -45,7 +43,7 @@ export async function openCheckpoint(folder: Folder, signal?: AbortSignal): Prom
   const tensors = new Map<string, StoredTensor>();
   const close = async (): Promise<void> => { for (const source of sources) await source.close(); };
   try {
-    if (await folder.has('model.safetensors.index.json')) {
+    if (await folder.has('model.safetensors.index.json', signal)) {
       const { weightMap, files } = shardedIndex(await folder.text('model.safetensors.index.json', CONFIG_BYTES, signal));
       for (const file of files) {
         const shard = await openSafetensors(folder, file, signal);
@@ -58,7 +56,7 @@ export async function openCheckpoint(folder: Folder, signal?: AbortSignal): Prom
       sources.push(single.source);
       for (const [name, info] of single.tensors) tensors.set(name, { info, source: single.source });
     }
-    return { folder, config, tensors, close };
+    return { config, tensors, close };
   } catch (error) {
     await close();
     throw error;

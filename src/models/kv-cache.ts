@@ -3,7 +3,7 @@ import { LorikeetError } from '../errors.js';
 import type { KvShape } from './architecture.js';
 
 /** Positions in one block: fixed, since attention reduces block by block and its bits must not depend on anything else. */
-export const KV_BLOCK = 32;
+const KV_BLOCK = 32;
 
 /**
  * Keys and values of one sequence.
@@ -35,11 +35,6 @@ export class KvCache {
 
   get tableStride(): number {
     return this.#maxBlocks * 4;
-  }
-
-  /** Positions that have room. */
-  get capacity(): number {
-    return this.#blocks.length * KV_BLOCK;
   }
 
   /** Bytes that the cache holds. */

@@ -12,7 +12,6 @@ import { buildKitchenSink } from './kitchen-sink.js';
 /** A model with its weights in memory, until {@link disposeModel}. */
 export interface Model extends Architecture {
   readonly config: Readonly<Record<string, unknown>>;
-  readonly folder: Folder;
   /** Bytes of all weights in linear memory. */
   readonly bytes: number;
   /** Tensors of the file that the model doesn't use. */
@@ -20,8 +19,10 @@ export interface Model extends Architecture {
   block: number;
 }
 
+/** Options of {@link loadModel}. */
 export interface LoadModelOptions {
   signal?: AbortSignal | undefined;
+  /** Called with the bytes of weights placed so far and the bytes in all. */
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -35,7 +36,7 @@ const BUILDERS: Readonly<Record<string, Build>> = {
 };
 
 /** The model types that {@link loadModel} takes. */
-export const MODEL_TYPES: readonly string[] = Object.keys(BUILDERS);
+const MODEL_TYPES: readonly string[] = Object.keys(BUILDERS);
 
 /** Reads a checkpoint's configuration and declares its tensors, without reading them. */
 export function describeModel(checkpoint: Checkpoint): Built {
@@ -48,12 +49,13 @@ export function describeModel(checkpoint: Checkpoint): Built {
 /**
  * Loads a Hugging Face folder: config.json and its safetensors, streamed into the weights arena in their own dtype.
  *
- * @throws LorikeetError `model/…`, `config/…`, `safetensors/…`, `store/…`, `memory/exhausted`; nothing remains in memory then
+ * @throws LorikeetError `model/…`, `config/…`, `safetensors/…`, `store/…`, `memory/exhausted`, the signal's reason on abort; nothing remains in memory then
  */
 export async function loadModel(runtime: Runtime, from: FolderOrigin | Folder, options: LoadModelOptions = {}): Promise<Model> {
-  const folder = await openFolder(from, options);
-  const checkpoint = await openCheckpoint(folder, options.signal);
+  const { signal } = options;
+  let checkpoint: Checkpoint | null = null;
   try {
+    checkpoint = await openCheckpoint(await openFolder(from, options), signal);
     const { architecture, weights } = describeModel(checkpoint);
     const block = await weights.plan.place(runtime, runtime.weights, options);
     try {
@@ -63,9 +65,11 @@ export async function loadModel(runtime: Runtime, from: FolderOrigin | Folder, o
       throw error;
     }
     const unused = [...checkpoint.tensors.keys()].filter((name) => !weights.used.has(name));
-    return { ...architecture, config: checkpoint.config, folder, bytes: weights.plan.bytes, unused, block };
+    return { ...architecture, config: checkpoint.config, bytes: weights.plan.bytes, unused, block };
+  } catch (error) {
+    throw signal?.aborted ? signal.reason : error; // however the source worded it
   } finally {
-    await checkpoint.close();
+    await checkpoint?.close();
   }
 }
 

@@ -4,7 +4,6 @@ import { createRuntime, memoryReport, type MemoryReport, type Runtime, type Runt
 import { LorikeetError } from '../errors.js';
 import { disposeModel, loadModel, type Model } from '../models/model.js';
 import { checkTokens, evaluate } from '../models/evaluate.js';
-import type { Folder } from '../store/source.js';
 import { openFolder, type FolderOrigin } from '../store/open.js';
 import type { ChatMessage } from '../text/chat-template.js';
 import type { Tokenizer } from '../text/tokenizer.js';
@@ -42,11 +41,16 @@ export class Engine {
     return this.#core.runtime.backend;
   }
 
+  /** Text to ids and back. @throws LorikeetError `text/no-tokenizer` where the model's folder has none */
   get tokenizer(): Tokenizer {
     return this.#core.requireTokenizer();
   }
 
-  /** A conversation of its own. */
+  /**
+   * A conversation of its own.
+   *
+   * @throws LorikeetError `session/…`, `sample/…`, `adapter/…`, `model/no-cache`, `memory/exhausted`, `engine/disposed`
+   */
   session(options: SessionOptions = {}): Session {
     this.#alive();
     return new Session(this.#core, options);
@@ -55,12 +59,13 @@ export class Engine {
   /**
    * Answers one line, or a conversation whose last message is the user's, in a session of its own.
    *
+   * @throws as {@link session} and {@link Session.say}; LorikeetError `session/messages`
    * @example
    * for await (const piece of engine.chat('Where is the treasure?', { adapters: { pirate: 1 } })) process.stdout.write(piece);
    */
   async *chat(prompt: string | readonly ChatMessage[], options: SessionOptions & GenerateOptions = {}): AsyncGenerator<string, void, undefined> {
     const { system, adapters, seed, contextLength, kv, ...generate } = options;
-    const session = this.session({ ...(system === undefined ? {} : { system }), ...(adapters ? { adapters } : {}), ...(seed === undefined ? {} : { seed }), ...(contextLength === undefined ? {} : { contextLength }), ...(kv ? { kv } : {}) });
+    const session = this.session({ system, adapters, seed, contextLength, kv });
     try {
       if (typeof prompt === 'string') yield* session.say(prompt, generate);
       else {
@@ -77,7 +82,7 @@ export class Engine {
   /** Continues a text or token ids, without a chat template, in a session of its own. */
   async *complete(prompt: string | readonly number[], options: SessionOptions & GenerateOptions = {}): AsyncGenerator<string, void, undefined> {
     const { adapters, seed, contextLength, kv, ...generate } = options;
-    const session = this.session({ ...(adapters ? { adapters } : {}), ...(seed === undefined ? {} : { seed }), ...(contextLength === undefined ? {} : { contextLength }), ...(kv ? { kv } : {}) });
+    const session = this.session({ adapters, seed, contextLength, kv });
     try {
       yield* session.complete(prompt, generate);
     } finally {
@@ -90,6 +95,7 @@ export class Engine {
    *
    * @param options.onProgress called with the tokens worked so far and the tokens in all
    * @returns [tokens.length, outputSize] floats, row-major, for `adapters` or the active blend
+   * @throws LorikeetError `tokens/…`, `adapter/…`, `context/full`, `memory/exhausted`, `engine/disposed`; the signal's reason on abort
    */
   logits(tokens: readonly number[], options: { adapters?: Blend; signal?: AbortSignal; onProgress?: (done: number, total: number) => void } = {}): Float32Array {
     const { outputSize } = this.model;
@@ -106,6 +112,7 @@ export class Engine {
    * log p(token | those before it), natural, for every token after the first.
    *
    * @returns tokens.length − 1 numbers
+   * @throws as {@link logits}
    */
   logProbabilities(tokens: readonly number[], options: { adapters?: Blend; signal?: AbortSignal } = {}): Float64Array {
     const result = new Float64Array(Math.max(0, tokens.length - 1));
@@ -130,6 +137,7 @@ export class Engine {
    * Works for about `budgetMs` milliseconds on whatever streams wait, then hands the frame back: for a game's loop.
    *
    * @returns true while there is more to do
+   * @throws LorikeetError `engine/budget`, `engine/disposed`
    */
   step(budgetMs: number): boolean {
     this.#alive();
@@ -172,18 +180,22 @@ export class Engine {
 /**
  * Loads a model and makes an engine for it.
  *
- * @throws LorikeetError `model/…`, `config/…`, `safetensors/…`, `store/…`, `text/…`, `memory/exhausted`, `wasm/…`
+ * @throws LorikeetError `model/…`, `config/…`, `safetensors/…`, `store/…`, `text/…`, `memory/…`, `wasm/…`; the signal's reason on abort
  * @example
  * const engine = await createEngine({ model: 'models/tavern' });
  * await engine.adapters.load('pirate', 'adapters/pirate');
  * for await (const piece of engine.chat('Where is the treasure?', { adapters: { pirate: 1 } })) process.stdout.write(piece);
  */
 export async function createEngine({ model: from, loop = 'auto', signal, onProgress, ...runtimeOptions }: EngineOptions): Promise<Engine> {
-  const folder: Folder = await openFolder(from, signal ? { signal } : {});
-  const text = await readText(folder, signal);
-  const runtime = await createRuntime(runtimeOptions);
-  const model = await loadModel(runtime, folder, { signal, onProgress });
-  return new Engine(makeCore(runtime, model, text, loop === 'manual'));
+  try {
+    const folder = await openFolder(from, { signal });
+    const text = await readText(folder, signal);
+    const runtime = await createRuntime(runtimeOptions);
+    const model = await loadModel(runtime, folder, { signal, onProgress });
+    return new Engine(makeCore(runtime, model, text, loop === 'manual'));
+  } catch (error) {
+    throw signal?.aborted ? signal.reason : error; // however the source worded it
+  }
 }
 
 function makeCore(runtime: Runtime, model: Model, text: Awaited<ReturnType<typeof readText>>, manual: boolean): EngineCore {

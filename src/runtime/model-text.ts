@@ -1,4 +1,5 @@
 import { parseConfigJson } from '../formats/config.js';
+import { CONFIG_BYTES } from '../models/checkpoint.js';
 import type { Folder } from '../store/source.js';
 import { createChatTemplate, type ChatTemplate } from '../text/chat-template.js';
 import { createTokenizer, type Tokenizer } from '../text/tokenizer.js';
@@ -12,9 +13,12 @@ export interface ModelText {
 
 /** tokenizer.json of a large vocabulary has some 30 MB. */
 const TOKENIZER_BYTES = 128 * 2 ** 20;
-const CONFIG_BYTES = 16 * 2 ** 20;
 
-/** Reads tokenizer.json, tokenizer_config.json, chat_template.jinja and the end tokens of generation_config.json or config.json. */
+/**
+ * Reads tokenizer.json, tokenizer_config.json, chat_template.jinja and the end tokens of generation_config.json or config.json.
+ *
+ * @throws LorikeetError `config/not-json`, `text/tokenizer-invalid`, `text/template-invalid`, `store/…`
+ */
 export async function readText(folder: Folder, signal?: AbortSignal): Promise<ModelText> {
   const textOf = async (path: string, limit: number): Promise<string | null> => ((await folder.has(path, signal)) ? folder.text(path, limit, signal) : null);
   const tokenizerJson = await textOf('tokenizer.json', TOKENIZER_BYTES);

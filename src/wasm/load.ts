@@ -19,7 +19,7 @@ export interface Backend {
 const SIMD_PROBE = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 23, 1, 21, 0, 253, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 26, 11]);
 
 /** True where this engine runs 128-bit WebAssembly SIMD (every browser since 2023, Node, Deno). */
-export const hasSimd = (): boolean => WebAssembly.validate(SIMD_PROBE);
+const hasSimd = (): boolean => WebAssembly.validate(SIMD_PROBE);
 
 /**
  * Compiles the kernels and instantiates them over `memory`.

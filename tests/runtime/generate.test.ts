@@ -108,6 +108,17 @@ stops('leaving the loop, aborting and disposing end the stream; the session goes
   await rejects(() => stream.next(), 'session/disposed');
   await rejects(() => answer(session), 'session/disposed');
 }));
+stops('a load that is aborted rejects with the reason, before it begins and in its midst', async () => {
+  const reason = new Error('no more');
+  const controller = new AbortController();
+  for (const load of [
+    () => createEngine({ model: MODEL, signal: AbortSignal.abort(reason) }),
+    () => createEngine({ model: MODEL, signal: controller.signal, onProgress: () => controller.abort(reason) }),
+  ]) {
+    const error: unknown = await load().then(() => null, (found: unknown) => found);
+    assert.is(error, reason);
+  }
+});
 stops('one answer at a time', () => withEngine(async (engine) => {
   const session = engine.session();
   const first = session.say(LINE);
