@@ -124,7 +124,7 @@ export class Session {
   /**
    * Says a line and streams the answer. Leaving the loop, aborting and disposing end the stream; what was answered until then stays in the conversation.
    *
-   * @throws LorikeetError `text/no-tokenizer`, `text/no-template`, `context/full`, `session/busy`, `memory/exhausted`; the signal's reason on abort
+   * @throws LorikeetError `text/no-tokenizer`, `text/no-template`, `context/full`, `session/…` (options, busy, disposed), `sample/option`, `adapter/…`, `memory/exhausted`; the signal's reason on abort
    */
   async *say(text: string, options: GenerateOptions = {}): AsyncGenerator<string, void, undefined> {
     const { tokenizer, template } = this.#core.requireChat();
@@ -155,6 +155,8 @@ export class Session {
     const core = this.#core;
     const { maxTokens = MAX_TOKENS, stop = [], signal, endTokens = core.endTokens, ...sampling } = options;
     if (!Number.isInteger(maxTokens) || maxTokens < 1) throw new LorikeetError('session/max-tokens', `"maxTokens" expected a whole number of at least 1, got ${String(maxTokens)}.`, { expected: 'at least 1', found: maxTokens });
+    if (!Array.isArray(stop) || !stop.every((text) => typeof text === 'string')) throw new LorikeetError('session/stop', `"stop" expected a list of texts, got ${String(stop)}.`, { expected: 'a list of texts', found: stop });
+    if (!Array.isArray(endTokens) || !endTokens.every((id) => Number.isInteger(id))) throw new LorikeetError('session/end-tokens', `"endTokens" expected a list of token ids, got ${String(endTokens)}.`, { expected: 'a list of token ids', found: endTokens });
     this.#alive();
     if (this.#job) throw new LorikeetError('session/busy', 'This session is answering already: expected the stream before to be ended or left.', {});
     signal?.throwIfAborted();

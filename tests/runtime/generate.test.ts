@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createEngine, isLorikeetError, type Blend, type Engine, type GenerateOptions, type Session } from '../../src/index.js';
@@ -118,6 +119,29 @@ stops('a load that is aborted rejects with the reason, before it begins and in i
     const error: unknown = await load().then(() => null, (found: unknown) => found);
     assert.is(error, reason);
   }
+});
+stops('options that are none', () => withEngine(async (engine) => {
+  const chat = (options: object) => () => collect(engine.chat(LINE, options));
+  await rejects(chat({ stop: 'treasure' }), 'session/stop');
+  await rejects(chat({ stop: [7] }), 'session/stop');
+  await rejects(chat({ endTokens: new Set([2]) }), 'session/end-tokens');
+  await rejects(chat({ maxTokens: 0 }), 'session/max-tokens');
+  await rejects(chat({ kv: 'forget' }), 'session/kv');
+  await rejects(chat({ contextLength: 1e9 }), 'session/context');
+  await rejects(chat({ seed: -1 }), 'sample/seed');
+  await rejects(() => collect(engine.chat([{ role: 'user', content: LINE }, { role: 'assistant', content: 'Where?' }])), 'session/messages');
+}));
+stops('a model without a tokenizer, or without a chat template, says so', async () => {
+  const names = ['config.json', 'model.safetensors', 'tokenizer.json'];
+  const files = Object.fromEntries(names.map((name) => [name, readFileSync(`${MODEL}/${name}`)]));
+  const plain = await createEngine({ model: files });
+  await rejects(() => collect(plain.chat(LINE)), 'text/no-template');
+  assert.ok((await collect(plain.complete(LINE, { maxTokens: 4, endTokens: [] }))).length > 0);
+  const { 'tokenizer.json': _, ...rest } = files;
+  const bare = await createEngine({ model: rest });
+  await rejects(() => collect(bare.chat(LINE)), 'text/no-tokenizer');
+  plain.dispose();
+  bare.dispose();
 });
 stops('one answer at a time', () => withEngine(async (engine) => {
   const session = engine.session();
