@@ -59,4 +59,21 @@ test('an encoder is refused', () => {
   }
 });
 
+const WRONG: readonly Record<string, unknown>[] = [
+  { hidden_size: '48' }, { hidden_size: 48.5 }, { vocab_size: 0 }, { num_hidden_layers: 1e6 }, { num_key_value_heads: 3 }, { head_dim: 7 }, { rms_norm_eps: 'small' },
+  { tie_word_embeddings: 'yes' }, { hidden_act: 7 }, { rope_scaling: [] }, { rope_scaling: { rope_type: 'linear' } },
+];
+for (const fields of WRONG) {
+  test(`${JSON.stringify(fields)} is refused by name`, () => {
+    try {
+      read('llama', fields);
+    } catch (error) {
+      assert.ok(isLorikeetError(error, 'config/invalid'), String(error));
+      assert.match(error.message, /in config\.json.* expected .*, found /);
+      return;
+    }
+    assert.unreachable();
+  });
+}
+
 test.run();
