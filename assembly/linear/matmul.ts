@@ -8,7 +8,7 @@ const ZEROS: usize = memory.data<f32>([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 
 /**
  * Rows of x worked per pass over the panels take about this many bytes: the second-level cache of a larger core. A quarter of it reads the panels from outside
- * so much oftener that K = 1536 and 2048 lose a tenth to a sixth (Node 20 and Deno); twice as much wins hardly anything, and asks more of a small core.
+ * so much oftener that K = 1536 and 2048 lose a tenth to a sixth (`npm run bench -- --only matmul`; Node 20 and Deno); twice as much wins hardly anything, and asks more of a small core.
  */
 const ROWS_BYTES: usize = 1024 * 1024;
 

@@ -5,7 +5,7 @@
 // Strides are in bytes. `panels` is the first panel; where a tile takes several, `pitch` is the length of one and the distance to the
 // next. The accumulators start from memory (`init`), not from constants: V8 up to Node 22 loses a third of the speed otherwise. Each tile stays a function of its
 // own, called from several places, so that it is never inlined into a driver (registers would spill there). With three or four rows of x, one pointer and the distances
-// to the other rows beat as many pointers by 2 to 6 %, and unrolling k loses a quarter: both are registers that V8 would spill.
+// to the other rows beat as many pointers by 2 to 6 %, and unrolling k loses a quarter (`npm run bench -- --only matmul`): both are registers that V8 would spill.
 import { madd } from '../simd/arithmetic';
 import { four, head, high, low } from '../simd/dtype';
 
