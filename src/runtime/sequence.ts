@@ -109,6 +109,9 @@ export class Sequence {
    */
   followBlend(baseGeneration: number): void {
     const { adapters, weights } = this.blend;
+    // The first position whose keys and values the change can reach: 0, but where every adapter, old and new, is an aLoRA, the earliest of their starts.
+    let reach = Infinity;
+    for (let i = 0; i < this.#signed; i++) reach = Math.min(reach, this.#signature[i * ENTRY + 2]!);
     let signed = 0;
     let same = this.#base === baseGeneration;
     for (let i = 0; i < adapters.length; i++) {
@@ -116,38 +119,21 @@ export class Sequence {
       const scale = effectiveScale(adapter, weights[i]!);
       const start = startOf(adapter, this.tokens, this.#prompt);
       if (scale === 0 || start === Infinity) continue;
-      const at = signed * ENTRY;
-      same = same && signed < this.#signed && this.#signature[at] === adapter.id && this.#signature[at + 1] === scale && this.#signature[at + 2] === start;
-      signed++;
+      const at = signed++ * ENTRY;
+      same = same && signed <= this.#signed && this.#signature[at] === adapter.id && this.#signature[at + 1] === scale && this.#signature[at + 2] === start;
+      this.#signature[at] = adapter.id;
+      this.#signature[at + 1] = scale;
+      this.#signature[at + 2] = start;
+      reach = Math.min(reach, start);
     }
-    if (same && signed === this.#signed) return;
-    const kept = this.policy === 'keep' ? this.done : this.#base === baseGeneration ? Math.min(this.done, this.#reach()) : 0;
-    if (kept < this.done) {
-      this.recomputed += this.done - kept;
-      this.#recomputing += this.done - kept;
-      this.done = kept;
-    }
+    same = same && signed === this.#signed;
+    if (this.#base !== baseGeneration) reach = 0;
+    this.#signed = signed;
     this.#base = baseGeneration;
-    this.#signed = 0;
-    for (let i = 0; i < adapters.length; i++) {
-      const adapter = adapters[i]!;
-      const scale = effectiveScale(adapter, weights[i]!);
-      const start = startOf(adapter, this.tokens, this.#prompt);
-      if (scale === 0 || start === Infinity) continue;
-      this.#signature[this.#signed * ENTRY] = adapter.id;
-      this.#signature[this.#signed * ENTRY + 1] = scale;
-      this.#signature[this.#signed * ENTRY + 2] = start;
-      this.#signed++;
-    }
-  }
-
-  /** The first position whose keys and values a change of the blend can change: where every adapter, old and new, is an aLoRA, the earliest of their starts. */
-  #reach(): number {
-    let reach = Infinity;
-    for (let i = 0; i < this.#signed; i++) reach = Math.min(reach, this.#signature[i * ENTRY + 2]!);
-    const { adapters, weights } = this.blend;
-    for (let i = 0; i < adapters.length; i++) if (effectiveScale(adapters[i]!, weights[i]!) !== 0) reach = Math.min(reach, startOf(adapters[i]!, this.tokens, this.#prompt));
-    return reach === Infinity ? 0 : reach;
+    if (same || this.policy === 'keep' || reach >= this.done) return;
+    this.recomputed += this.done - reach;
+    this.#recomputing += this.done - reach;
+    this.done = reach;
   }
 
   /** Takes note that the next `rows` tokens are in the cache, and of the milliseconds that each took. */
