@@ -75,6 +75,7 @@ export class LoraLayer {
    * @throws LorikeetError `adapter/shape-mismatch`, `adapter/config-invalid`, `adapter/merged` (DoRA beside a merge), `tensor/…`, `memory/exhausted`
    */
   loadAdapter(name: string, { A, B, alpha, rslora = false, bias, magnitude }: LayerAdapter): AdapterReport {
+    this.#alive();
     const { module } = this;
     if (magnitude && this.adapters.merged.length > 0) throw new LorikeetError('adapter/merged', `The DoRA adapter "${name}" is measured against the layer's own weight, and ${this.adapters.merged.join(', ')} is merged into that: expected unmerge() first.`, { found: name });
     const embedding = module.kind === 'embedding';
@@ -110,8 +111,10 @@ export class LoraLayer {
 
   /** Runs the layer on rows that `fill` writes, under a blend (default: the active one). */
   protected run(rows: number, outRows: number, blend: Blend | undefined, fill: (program: Program) => void): Handle {
-    if (this.#block === 0) throw new LorikeetError('layer/disposed', 'The layer is disposed: expected a living one; make another.');
+    this.#alive();
     const resolved: ResolvedBlend = this.adapters.resolve(blend ?? this.adapters.active);
+    const invoked = resolved.adapters.find(({ invocation }) => invocation !== null);
+    if (invoked) throw new LorikeetError('layer/adapter', `"${invoked.name}" is an aLoRA, which applies from its invocation tokens on: expected an adapter that applies everywhere, since a layer sees no tokens.`, { expected: 'no alora_invocation_tokens', found: invoked.name });
     const program = this.#programFor(rows, outRows);
     for (const { rank, temporaries } of resolved.adapters) program.reserve(rank, temporaries);
     const { frame, result } = program;
@@ -121,6 +124,10 @@ export class LoraLayer {
     fill(program);
     program.run();
     return this.#handles.make(result.ptr, result.domain === 'outputs' ? outRows : rows, result.width);
+  }
+
+  #alive(): void {
+    if (this.#block === 0) throw new LorikeetError('layer/disposed', 'The layer is disposed: expected a living one; make another.');
   }
 
   #addSegment(frame: Frame, domain: 'tokens' | 'outputs', rows: number, { adapters, weights }: ResolvedBlend): void {

@@ -1,5 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { writeSafetensors } from '../../src/formats/safetensors.js';
 import { createRuntime, isLorikeetError, LoraConv1d, LoraEmbedding, LoraLinear } from '../../src/index.js';
 
 // What a caller hands a layer wrongly: each is a typed error, and the layer goes on as before.
@@ -72,7 +73,20 @@ test('a layer that is disposed', () => {
   layer.dispose();
   layer.dispose();
   refused(() => layer.forward(new Float32Array(2)), 'layer/disposed');
-  refused(() => layer.loadAdapter('a', { A: tensor([1, 2]), B: tensor([2, 1]), alpha: 1 }), 'engine/disposed');
+  refused(() => layer.loadAdapter('a', { A: tensor([1, 2]), B: tensor([2, 1]), alpha: 1 }), 'layer/disposed');
+});
+
+test('an aLoRA has no tokens to wait for: refused where it would be used', async () => {
+  const layer = new LoraLinear(runtime, { weight: tensor([2, 2]) });
+  const f32 = (values: readonly number[]) => new Uint8Array(new Float32Array(values).buffer);
+  await layer.adapters.load('a', {
+    'adapter_config.json': JSON.stringify({ peft_type: 'LORA', r: 1, target_modules: ['layer'], alora_invocation_tokens: [3] }),
+    'adapter_model.safetensors': writeSafetensors([{ name: 'layer.lora_A.weight', dtype: 'F32', shape: [1, 2], bytes: f32([1, 2]) }, { name: 'layer.lora_B.weight', dtype: 'F32', shape: [2, 1], bytes: f32([3, 4]) }]),
+  });
+  const x = new Float32Array([1, 1]);
+  refused(() => layer.forward(x, { a: 1 }), 'layer/adapter');
+  assert.is(layer.forward(x, { a: 0 }).read().length, 2);
+  layer.dispose();
 });
 
 test.run();
