@@ -4,7 +4,7 @@ import type { TensorInfo } from '../formats/safetensors.js';
 import type { Module } from '../ops/module.js';
 import { truncated } from '../store/checks.js';
 import type { ByteSource } from '../store/source.js';
-import { DTYPES, dtypeCode, elementBytes, type Matrix } from '../tensor/matrix.js';
+import { DTYPES, dtypeCode, rowBytes, type Matrix } from '../tensor/matrix.js';
 
 /** Rows compared at a time. */
 const ROWS = 64;
@@ -25,8 +25,8 @@ export async function checkSameWeight(runtime: Runtime, module: Module, info: Te
   for (let from = 0; from < n; from += ROWS) {
     signal?.throwIfAborted();
     const rows = Math.min(ROWS, n - from);
-    const bytes = rows * k * elementBytes(own);
-    const chunk = await source.read(info.begin + from * k * elementBytes(own), info.begin + from * k * elementBytes(own) + bytes);
+    const bytes = rows * rowBytes(k, own);
+    const chunk = await source.read(info.begin + from * rowBytes(k, own), info.begin + from * rowBytes(k, own) + bytes);
     if (chunk.byteLength !== bytes) throw truncated(info.name, bytes, chunk.byteLength);
     const mark = scratch.mark();
     try {

@@ -1,7 +1,7 @@
 import type { Runtime } from '../arena/runtime.js';
 import { writeSafetensors, type TensorBytes } from '../formats/safetensors.js';
 import type { LowRank, Module, ReplacedRows } from '../ops/module.js';
-import { DTYPES, dtypeName, elementBytes, packedBytes, type DtypeCode, type Matrix } from '../tensor/matrix.js';
+import { DTYPES, dtypeName, packedBytes, rowBytes, type DtypeCode, type FloatName, type Matrix } from '../tensor/matrix.js';
 import type { Adapter } from './adapter.js';
 import { DUMMY_TARGET_MODULES } from './match.js';
 
@@ -128,10 +128,10 @@ const vector = (runtime: Runtime, name: string, ptr: number, shape: readonly num
 function tensor(runtime: Runtime, name: string, f32: number, shape: readonly number[], dtype: DtypeCode): TensorBytes {
   return withScratch(runtime, ({ kernels, scratch, views }) => {
     const count = shape.reduce((p, d) => p * d, 1);
-    const bytes = count * elementBytes(dtype);
+    const bytes = rowBytes(count, dtype);
     const narrow = scratch.alloc(bytes);
     kernels.narrow(narrow, f32, count, dtype);
-    return { name, dtype: dtypeName(dtype), shape, bytes: views.u8.slice(narrow, narrow + bytes) };
+    return { name, dtype: dtypeName(dtype) as FloatName, shape, bytes: views.u8.slice(narrow, narrow + bytes) };
   });
 }
 

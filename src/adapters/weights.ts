@@ -1,6 +1,6 @@
 import type { Runtime } from '../arena/runtime.js';
 import type { Delta, LowRank, Module, ReplacedRows } from '../ops/module.js';
-import { elementBytes, packedBytes, type Matrix } from '../tensor/matrix.js';
+import { packedBytes, rowBytes, type Matrix } from '../tensor/matrix.js';
 
 /** Row-major f32 factors of one low-rank delta in scratch: A [rank, in] and B [out, rank] (an embedding: Aᵀ [V, rank] and B [D, rank]). */
 interface Factors {
@@ -47,7 +47,7 @@ export function addDelta(runtime: Runtime, module: Module, parts: readonly { del
         if (embedding) kernels.scaleColumns(rows, g, count, k);
         else kernels.scaleRows(rows, g + from * 4, count, k);
       }
-      kernels.packRounded(ptr + from * k * elementBytes(dtype), rows, count, k, dtype);
+      kernels.packRounded(ptr + from * rowBytes(k, dtype), rows, count, k, dtype);
     }
   } finally {
     scratch.release(outer);
@@ -69,7 +69,7 @@ export function replaceWeight({ kernels, views, scratch }: Runtime, module: Modu
       for (let from = 0; from < n; from += ROWS) {
         const count = Math.min(ROWS, n - from);
         kernels.unpack(rows, ptr + group * packedBytes(n, k, theirs), n, k, theirs, from, from + count);
-        kernels.packRounded(to + group * packedBytes(n, k, dtype) + from * k * elementBytes(dtype), rows, count, k, dtype);
+        kernels.packRounded(to + group * packedBytes(n, k, dtype) + from * rowBytes(k, dtype), rows, count, k, dtype);
       }
     }
   } finally {
@@ -93,7 +93,7 @@ export function replaceRows({ kernels, views, scratch }: Runtime, module: Module
       for (let i = 0; i < count; i++) views.i32[ids / 4 + i] = from + i;
       kernels.unpack(rows, ptr, n, k, dtype, from, from + count);
       kernels.replaceRows(rows, k, ids, count, k, indices.ptr, values, tokens);
-      kernels.packRounded(ptr + from * k * elementBytes(dtype), rows, count, k, dtype);
+      kernels.packRounded(ptr + from * rowBytes(k, dtype), rows, count, k, dtype);
     }
   } finally {
     scratch.release(mark);

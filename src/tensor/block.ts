@@ -4,7 +4,7 @@ import type { TensorInfo } from '../formats/safetensors.js';
 import type { Runtime } from '../arena/runtime.js';
 import type { FreeListArena } from '../arena/free-list.js';
 import { LorikeetError } from '../errors.js';
-import { DTYPES, dtypeCode, elementBytes, packedBytes, type DtypeCode, type Matrix, type Vector } from './matrix.js';
+import { DTYPES, dtypeCode, packedBytes, rowBytes, type DtypeCode, type Matrix, type Vector } from './matrix.js';
 
 /**
  * How a tensor of a file comes to stand in the block:
@@ -158,12 +158,12 @@ function* pieces(runtime: Runtime, placement: Placement): Generator<Piece> {
   const dtype = dtypeCode(info.dtype, info.name);
   const total = info.end - info.begin;
   if (total === 0) throw new LorikeetError('tensor/empty', `Tensor "${info.name}" is empty: expected at least one element.`, { expected: target.n, found: info.shape });
-  const rowBytes = layout === 'vector' ? elementBytes(dtype) : total / sourceRows(placement);
+  const stride = layout === 'vector' ? rowBytes(1, dtype) : total / sourceRows(placement);
   // Panels are made of 8 rows, so a chunk holds a multiple of 8; a convolution is placed group by group, in one chunk each.
-  const step = layout === 'conv' ? total / placement.groups : Math.max(8, Math.floor(CHUNK / rowBytes) & ~7) * rowBytes;
+  const step = layout === 'conv' ? total / placement.groups : Math.max(8, Math.floor(CHUNK / stride) & ~7) * stride;
   for (let at = 0; at < total; at += step) {
     const bytes = Math.min(step, total - at);
-    yield { source, begin: info.begin + at, end: info.begin + at + bytes, apply: (chunk) => stage(runtime, placement, chunk, at / rowBytes, bytes / rowBytes, dtype) };
+    yield { source, begin: info.begin + at, end: info.begin + at + bytes, apply: (chunk) => stage(runtime, placement, chunk, at / stride, bytes / stride, dtype) };
   }
 }
 
@@ -178,18 +178,18 @@ function stage({ kernels, scratch, views }: Runtime, { layout, info, target, ker
   try {
     const staging = scratch.alloc(chunk.byteLength);
     views.u8.set(chunk, staging);
-    if (kernels.allFinite(staging, chunk.byteLength / elementBytes(dtype), dtype) === 0) {
+    if (kernels.allFinite(staging, chunk.byteLength / rowBytes(1, dtype), dtype) === 0) {
       throw new LorikeetError('tensor/not-finite', `Tensor "${info.name}" has a NaN or an infinity: expected finite numbers; the file is damaged or its training diverged.`, { expected: 'finite numbers', found: info.name });
     }
     if (layout === 'vector') return kernels.widen(target.ptr + from * 4, staging, rows, dtype);
     const { ptr, n, k, dtype: packed } = target as Matrix;
     let source = staging;
     if (packed !== dtype) {
-      const count = chunk.byteLength / elementBytes(dtype);
+      const count = chunk.byteLength / rowBytes(1, dtype);
       source = scratch.alloc(count * 4);
       kernels.widen(source, staging, count, dtype);
     }
-    if (layout === 'rows') kernels.pack(ptr + from * k * elementBytes(packed), source, rows, k, packed);
+    if (layout === 'rows') kernels.pack(ptr + from * rowBytes(k, packed), source, rows, k, packed);
     else if (layout === 'columns') kernels.packColumns(ptr, source, n, k, from, rows, packed);
     else kernels.packConv(ptr + Math.floor(from / n) * packedBytes(n, k, dtype), staging, n, k / kernel, kernel, dtype);
   } finally {
