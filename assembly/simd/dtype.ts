@@ -15,6 +15,28 @@ export const F32: i32 = 0;
 export const BF16: i32 = 1;
 export const F16: i32 = 2;
 
+// Quantised: blocks of weights along k that share a scale (and a minimum). The bytes of a block are drawn in quant/blocks.ts.
+export const Q8_0: i32 = 3;
+export const Q4_0: i32 = 4;
+export const Q4_1: i32 = 5;
+export const Q5_0: i32 = 6;
+export const Q5_1: i32 = 7;
+export const Q4_K: i32 = 8;
+export const Q5_K: i32 = 9;
+export const Q6_K: i32 = 10;
+
+/** Weights of one block; 1 for floats. */
+export function blockWeights(dtype: i32): i32 {
+  return dtype < Q8_0 ? 1 : dtype < Q4_K ? 32 : 256;
+}
+
+/** Bytes of one block; of one value for floats. */
+export function blockBytes(dtype: i32): i32 {
+  if (dtype < Q8_0) return dtype == F32 ? 4 : 2;
+  if (dtype < Q4_K) return dtype == Q8_0 ? 34 : 10 + 2 * dtype; // Q4_0 18, Q4_1 20, Q5_0 22, Q5_1 24
+  return dtype == Q4_K ? 144 : dtype == Q5_K ? 176 : 210;
+}
+
 /** Four consecutive weights as f32. */
 // @ts-ignore: decorator
 @inline export function four<W>(p: usize): v128 {
