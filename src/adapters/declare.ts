@@ -80,6 +80,7 @@ function lowRank(plan: BlockPlan, module: Module, { rank, scaling }: LoraTarget,
   const { inputs, outputs } = factorShape(module);
   // The kernels take A and B of one dtype: where a file mixes them, both are widened.
   const mixed = dtypeCode(a.dtype, a.name) !== dtypeCode(b.dtype, b.name);
+  const wide = mixed ? { dtype: DTYPES.F32 } : {};
   let packedA: Matrix;
   let packedB: Matrix;
   if (module.kind === 'conv1d') {
@@ -93,8 +94,8 @@ function lowRank(plan: BlockPlan, module: Module, { rank, scaling }: LoraTarget,
   } else {
     expectShape(a, [rank, inputs], module);
     expectShape(b, [outputs, rank], module);
-    packedA = embedding ? plan.tensorMatrix(source, a, inputs, rank, 'columns', mixed) : plan.tensorMatrix(source, a, rank, inputs, 'rows', mixed);
-    packedB = plan.tensorMatrix(source, b, outputs, rank, 'rows', mixed);
+    packedA = embedding ? plan.tensorMatrix(source, a, inputs, rank, { layout: 'columns', ...wide }) : plan.tensorMatrix(source, a, rank, inputs, wide);
+    packedB = plan.tensorMatrix(source, b, outputs, rank, wide);
   }
   let bias = null;
   const biasTensor = tensors?.roles.get('lora_B_bias');
@@ -149,7 +150,7 @@ function savedWeight(plan: BlockPlan, module: Module, tensors: ModuleTensors | u
       const { n, k } = module.weight;
       const columns = module.kind === 'linear' && module.transposed;
       expectShape(info, columns ? [k, n] : [n, k], module);
-      delta.weight = plan.tensorMatrix(source, info, n, k, columns ? 'columns' : 'rows');
+      delta.weight = plan.tensorMatrix(source, info, n, k, { layout: columns ? 'columns' : 'rows' });
     }
   }
 }

@@ -36,7 +36,7 @@ export class LoraLinear extends LoraLayer {
       const b = bias ? tensor('bias') : null;
       return {
         kind: 'linear', path: LAYER_PATH, slot: 0, transposed: fanInFanOut, isOutputHead: false, tied: false,
-        weight: plan.tensorMatrix(w.source, w.info, outputs!, inputs!, fanInFanOut ? 'columns' : 'rows'), bias: b ? plan.tensorVector(b.source, b.info, outputs!) : null,
+        weight: plan.tensorMatrix(w.source, w.info, outputs!, inputs!, { layout: fanInFanOut ? 'columns' : 'rows' }), bias: b ? plan.tensorVector(b.source, b.info, outputs!) : null,
       };
     }, (ops, module) => ops.linear(module as Linear, ops.input(inputs!)));
     this.#runtime = runtime;

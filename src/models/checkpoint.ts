@@ -103,7 +103,7 @@ export class Weights {
   /** W [n, k]; by columns the file holds [k, n]. */
   matrix(name: string, n: number, k: number, layout: 'rows' | 'columns' = 'rows'): Matrix {
     const { source, info } = this.#get(name, layout === 'rows' ? [n, k] : [k, n]);
-    return this.plan.tensorMatrix(source, info, n, k, layout);
+    return this.plan.tensorMatrix(source, info, n, k, { layout });
   }
 
   vector(name: string, n: number): Vector {

@@ -35,7 +35,10 @@ export interface AttentionSpec {
 /** One recorded operation: plain data. `reads` and `writes` are what the planner needs of it. */
 export type Op = { readonly reads: readonly Value[]; readonly writes: readonly Value[] } & (
   | { readonly op: 'embed'; readonly y: Value; readonly module: Embedding; readonly ids: 'ids' | 'positions' }
-  | { readonly op: 'linear'; readonly y: Value; readonly x: Value; readonly module: Linear }
+  /** x in blocks of 8 bits, for quantised weights: see assembly/quant/activation.ts. */
+  | { readonly op: 'quantize'; readonly y: Value; readonly x: Value }
+  /** `q` is x quantised, where the base's weight is. */
+  | { readonly op: 'linear'; readonly y: Value; readonly x: Value; readonly q: Value | null; readonly module: Linear }
   | { readonly op: 'conv1d'; readonly y: Value; readonly x: Value; readonly module: Conv1d }
   | { readonly op: 'norm'; readonly y: Value; readonly x: Value; readonly module: Norm; readonly heads: number }
   | { readonly op: 'angles'; readonly y: Value; readonly frequencies: number; readonly scaling: number }

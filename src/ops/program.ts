@@ -109,6 +109,7 @@ export class Program {
     const { frame } = this;
     switch (op.op) {
       case 'linear': return runLinear(kernels, op, frame, this.#workspace);
+      case 'quantize': return kernels.quantizeRows(op.y.ptr, op.x.ptr, op.x.ld, frame[op.x.domain as 'tokens'].rows, op.x.width);
       case 'embed': return runEmbed(kernels, op, frame, this.#workspace);
       case 'conv1d': return runConv1d(kernels, op, frame, this.#workspace);
       case 'norm': return runNorm(kernels, op, frame);

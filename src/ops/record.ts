@@ -1,4 +1,5 @@
 import { LorikeetError } from '../errors.js';
+import { activationBytes, isQuantized } from '../tensor/matrix.js';
 import { ACTIVATIONS, type Op, type Ops, type Value } from './ops.js';
 
 /** A forward pass as a flat list, with the values it makes. */
@@ -18,6 +19,8 @@ export type AttentionScratch = (spec: { heads: number; kvHeads: number; headDim:
  */
 export function record(forward: (ops: Ops) => Value, attentionScratch: AttentionScratch): Recording {
   const list: Op[] = [];
+  /** What was quantised already: q, k and v, or gate and up, read one value. */
+  const quantized = new Map<Value, Value>();
   const inputs: Value[] = [];
   let ids = 0;
 
@@ -37,6 +40,15 @@ export function record(forward: (ops: Ops) => Value, attentionScratch: Attention
     for (const v of values) if (v.root !== v) throw new LorikeetError('ops/shape', `${op} expected whole values, found a slice of columns ${v.column} … ${v.column + v.width}.`);
   };
 
+  const quantize = (x: Value): Value => {
+    const known = quantized.get(x);
+    if (known) return known;
+    const y = value(activationBytes(x.width) / 4, x.domain);
+    list.push({ op: 'quantize', reads: [x], writes: [y], y, x });
+    quantized.set(x, y);
+    return y;
+  };
+
   const ops: Ops = {
     input(width) {
       const y = value(width, 'tokens');
@@ -50,8 +62,9 @@ export function record(forward: (ops: Ops) => Value, attentionScratch: Attention
     },
     linear(module, x) {
       expectWidth('linear', module.path, x, module.weight.k);
+      const q = isQuantized(module.weight.dtype) ? quantize(x) : null;
       const y = value(module.weight.n, x.domain);
-      list.push({ op: 'linear', reads: [x], writes: [y], y, x, module });
+      list.push({ op: 'linear', reads: q ? [x, q] : [x], writes: [y], y, x, q, module });
       return y;
     },
     conv1d(module, x, domain = x.domain) {
@@ -75,6 +88,7 @@ export function record(forward: (ops: Ops) => Value, attentionScratch: Attention
     rope(x, angles, heads, headDim, rotaryDim = headDim) {
       expectWidth('rope', 'x', x, heads * headDim);
       expectWidth('rope', 'angles', angles, rotaryDim);
+      quantized.delete(x);
       list.push({ op: 'rope', reads: [x, angles], writes: [x], x, angles, heads, headDim, rotaryDim });
       return x;
     },

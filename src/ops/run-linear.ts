@@ -1,4 +1,4 @@
-import type { Matrix } from '../tensor/matrix.js';
+import { isQuantized, type Matrix } from '../tensor/matrix.js';
 import type { Kernels } from '../wasm/kernels.js';
 import type { Domain, Entry, Frame, Segment, Workspace } from './frame.js';
 import type { Linear, LowRank } from './module.js';
@@ -12,8 +12,7 @@ type LinearOp = Extract<Op, { op: 'linear' }>;
  * then each segment adds its low-rank parts.
  */
 export function runLinear(kernels: Kernels, op: LinearOp, frame: Frame, workspace: Workspace): void {
-  const { x, y, module } = op;
-  const { n, k } = module.weight;
+  const { y, module } = op;
   const { slot } = module;
   const domain: Domain = frame[y.domain as 'tokens'];
   const { segments, count } = domain;
@@ -31,9 +30,16 @@ export function runLinear(kernels: Kernels, op: LinearOp, frame: Frame, workspac
     let rows = first.rows;
     let next = i + 1;
     while (next < count && weightOf(segments[next]!, slot, module.weight) === weight && biasOf(segments[next]!, slot, module.bias) === bias && !hasDora(segments[next]!, slot)) rows += segments[next++]!.rows;
-    kernels.matmul(y.ptr + first.from * y.ld * 4, y.ld, x.ptr + first.from * x.ld * 4, x.ld, weight.ptr, bias, 0, rows, n, k, weight.dtype, 0, n);
+    product(kernels, op, weight, first.from, rows, y.ptr + first.from * y.ld * 4, y.ld, bias);
     for (; i < next; i++) addDeltas(kernels, op, segments[i]!, workspace);
   }
+}
+
+/** y = x·Wᵀ + bias for `rows` rows from row `from` of x on; a quantised weight reads x quantised. */
+function product(kernels: Kernels, { x, q, module }: LinearOp, { ptr, dtype }: Matrix, from: number, rows: number, y: number, ldy: number, bias: number): void {
+  const { n, k } = module.weight;
+  if (isQuantized(dtype)) kernels.matmulQuantized(y, ldy, q!.ptr + from * q!.ld * 4, ptr, bias, 0, rows, n, k, dtype, 0, n);
+  else kernels.matmul(y, ldy, x.ptr + from * x.ld * 4, x.ld, ptr, bias, 0, rows, n, k, dtype, 0, n);
 }
 
 /** The low-rank parts and replaced rows of every adapter of one segment, onto y. */
@@ -72,7 +78,7 @@ function replaceColumns(kernels: Kernels, x: Value, module: Linear, segment: Seg
  */
 function doraLinear(kernels: Kernels, op: LinearOp, segment: Segment, weight: Matrix, bias: number, workspace: Workspace): void {
   const { x, y, module } = op;
-  const { n, k } = module.weight;
+  const { n } = module.weight;
   const { rows, from } = segment;
   const base = workspace.ptr;
   const u = base + rows * n * 4;
@@ -80,8 +86,7 @@ function doraLinear(kernels: Kernels, op: LinearOp, segment: Segment, weight: Ma
   const g = c + n * 4;
   const ranks = g + n * 4;
   const yp = y.ptr + from * y.ld * 4;
-  const xp = x.ptr + from * x.ld * 4;
-  kernels.matmul(base, n, xp, x.ld, weight.ptr, 0, 0, rows, n, k, weight.dtype, 0, n);
+  product(kernels, op, weight, from, rows, base, n, 0);
   replaceColumns(kernels, x, module, segment, base, n, ranks);
   baseFactor(kernels, segment, module.slot, n, c, g);
   kernels.doraBase(yp, y.ld, base, n, c, bias, rows, n);

@@ -4,7 +4,7 @@ import type { TensorInfo } from '../formats/safetensors.js';
 import type { Runtime } from '../arena/runtime.js';
 import type { FreeListArena } from '../arena/free-list.js';
 import { LorikeetError } from '../errors.js';
-import { DTYPES, dtypeCode, packedBytes, rowBytes, type DtypeCode, type Matrix, type Vector } from './matrix.js';
+import { blockWeights, dtypeCode, packedBytes, rowBytes, type DtypeCode, type Matrix, type Vector } from './matrix.js';
 
 /**
  * How a tensor of a file comes to stand in the block:
@@ -22,6 +22,17 @@ interface Placement {
   readonly target: Matrix | Vector;
   readonly kernel: number;
   readonly groups: number;
+  /** Heads whose rows llama.cpp interleaves; 0: the rows stand as they should. */
+  readonly heads: number;
+}
+
+/** What else {@link BlockPlan.tensorMatrix} may be told. */
+export interface MatrixOptions {
+  layout?: 'rows' | 'columns';
+  /** The dtype in memory where it isn't the file's: widened to f32, or (by rows only) rounded to it. */
+  dtype?: DtypeCode;
+  /** The rows of each of so many heads stand interleaved, as llama.cpp keeps q and k of its `llama` architecture: see {@link headRow}. */
+  heads?: number;
 }
 
 /** Bytes read from a source at a time; also what the staging in linear memory may take, unless one panel of rows is larger. */
@@ -53,11 +64,10 @@ export class BlockPlan {
     return this.#room({ ptr: 0, n }, n * 4);
   }
 
-  /** A tensor [n, k] (or, by columns, [k, n]) that becomes a packed matrix, in its own dtype or widened to f32. */
-  tensorMatrix(source: ByteSource, info: TensorInfo, n: number, k: number, layout: 'rows' | 'columns' = 'rows', widen = false): Matrix {
-    const own = dtypeCode(info.dtype, info.name);
-    const target = this.matrix(n, k, widen ? DTYPES.F32 : own);
-    this.#placements.push({ layout, info, source, target, kernel: 1, groups: 1 });
+  /** A tensor [n, k] (or, by columns, [k, n]) that becomes a packed matrix, in its own dtype unless told otherwise. */
+  tensorMatrix(source: ByteSource, info: TensorInfo, n: number, k: number, { layout = 'rows', dtype = dtypeCode(info.dtype, info.name), heads = 0 }: MatrixOptions = {}): Matrix {
+    const target = this.matrix(n, k, dtype);
+    this.#placements.push({ layout, info, source, target, kernel: 1, groups: 1, heads });
     return target;
   }
 
@@ -67,15 +77,15 @@ export class BlockPlan {
     const n = out / groups;
     const k = inPerGroup * kernel;
     const target = this.#room({ ptr: 0, dtype, n, k }, packedBytes(n, k, dtype) * groups);
-    this.#placements.push({ layout: 'conv', info, source, target, kernel, groups });
+    this.#placements.push({ layout: 'conv', info, source, target, kernel, groups, heads: 0 });
     return target;
   }
 
-  /** A tensor of n elements that becomes n floats. */
-  tensorVector(source: ByteSource, info: TensorInfo, n: number): Vector {
+  /** A tensor of n elements that becomes n floats; `heads` as for matrices. */
+  tensorVector(source: ByteSource, info: TensorInfo, n: number, heads = 0): Vector {
     dtypeCode(info.dtype, info.name);
     const target = this.vector(n);
-    this.#placements.push({ layout: 'vector', info, source, target, kernel: 1, groups: 1 });
+    this.#placements.push({ layout: 'vector', info, source, target, kernel: 1, groups: 1, heads });
     return target;
   }
 
@@ -153,18 +163,34 @@ interface Piece {
   readonly apply: (chunk: Uint8Array) => void;
 }
 
+/**
+ * The row in which Hugging Face's checkpoints have what llama.cpp keeps in row `row`. Of a head's `dim` rows theirs are the two halves of rotary pairs one after the other,
+ * llama.cpp's the pairs side by side: row 2j + t here is row t·dim/2 + j there.
+ */
+export function headRow(row: number, dim: number): number {
+  const within = row % dim;
+  return row - within + (within & 1) * (dim / 2) + (within >> 1);
+}
+
 function* pieces(runtime: Runtime, placement: Placement): Generator<Piece> {
-  const { info, source, layout, target } = placement;
+  const { info, source, layout, target, heads, groups } = placement;
   const dtype = dtypeCode(info.dtype, info.name);
   const total = info.end - info.begin;
   if (total === 0) throw new LorikeetError('tensor/empty', `Tensor "${info.name}" is empty: expected at least one element.`, { expected: target.n, found: info.shape });
-  const stride = layout === 'vector' ? rowBytes(1, dtype) : total / sourceRows(placement);
-  // Panels are made of 8 rows, so a chunk holds a multiple of 8; a convolution is placed group by group, in one chunk each.
-  const step = layout === 'conv' ? total / placement.groups : Math.max(8, Math.floor(CHUNK / stride) & ~7) * stride;
+  const stride = layout === 'vector' ? rowBytes(blockWeights(dtype), dtype) : total / sourceRows(placement);
+  // Panels are made of 8 rows and heads are put in order whole, so a chunk holds a multiple of both; a convolution is placed group by group, in one chunk each.
+  const whole = heads === 0 ? 8 : leastCommonMultiple(8, target.n / heads);
+  const step = layout === 'conv' ? total / groups : Math.max(1, Math.floor(CHUNK / stride / whole)) * whole * stride;
   for (let at = 0; at < total; at += step) {
     const bytes = Math.min(step, total - at);
     yield { source, begin: info.begin + at, end: info.begin + at + bytes, apply: (chunk) => stage(runtime, placement, chunk, at / stride, bytes / stride, dtype) };
   }
+}
+
+function leastCommonMultiple(a: number, b: number): number {
+  let [x, y] = [a, b];
+  while (y > 0) [x, y] = [y, x % y];
+  return (a / x) * b;
 }
 
 const sourceRows = ({ layout, target, groups }: Placement): number => {
@@ -172,25 +198,29 @@ const sourceRows = ({ layout, target, groups }: Placement): number => {
   return layout === 'columns' ? matrix.k : layout === 'conv' ? matrix.n * groups : matrix.n;
 };
 
-/** Copies a chunk (source rows from … from + rows) to the staging buffer and packs it from there. Synchronous: the scratch arena's marks nest. */
-function stage({ kernels, scratch, views }: Runtime, { layout, info, target, kernel }: Placement, chunk: Uint8Array, from: number, rows: number, dtype: DtypeCode): void {
+/** Copies a chunk (source rows, or blocks of a vector, from … from + rows) to the staging buffer and packs it from there. Synchronous: the scratch arena's marks nest. */
+function stage({ kernels, scratch, views }: Runtime, { layout, info, target, kernel, heads }: Placement, chunk: Uint8Array, from: number, rows: number, dtype: DtypeCode): void {
   const mark = scratch.mark();
   try {
     const staging = scratch.alloc(chunk.byteLength);
-    views.u8.set(chunk, staging);
-    if (kernels.allFinite(staging, chunk.byteLength / rowBytes(1, dtype), dtype) === 0) {
+    const stride = chunk.byteLength / rows;
+    if (heads === 0) views.u8.set(chunk, staging);
+    else for (let i = 0; i < rows; i++) views.u8.set(chunk.subarray(i * stride, (i + 1) * stride), staging + headRow(i, target.n / heads) * stride);
+    const count = (chunk.byteLength / rowBytes(blockWeights(dtype), dtype)) * blockWeights(dtype);
+    if (kernels.allFinite(staging, count, dtype) === 0) {
       throw new LorikeetError('tensor/not-finite', `Tensor "${info.name}" has a NaN or an infinity: expected finite numbers; the file is damaged or its training diverged.`, { expected: 'finite numbers', found: info.name });
     }
-    if (layout === 'vector') return kernels.widen(target.ptr + from * 4, staging, rows, dtype);
+    if (layout === 'vector') return kernels.widen(target.ptr + from * blockWeights(dtype) * 4, staging, count, dtype);
     const { ptr, n, k, dtype: packed } = target as Matrix;
     let source = staging;
     if (packed !== dtype) {
-      const count = chunk.byteLength / rowBytes(1, dtype);
       source = scratch.alloc(count * 4);
       kernels.widen(source, staging, count, dtype);
     }
-    if (layout === 'rows') kernels.pack(ptr + from * rowBytes(k, packed), source, rows, k, packed);
-    else if (layout === 'columns') kernels.packColumns(ptr, source, n, k, from, rows, packed);
+    if (layout === 'rows') {
+      if (packed === dtype) kernels.pack(ptr + from * rowBytes(k, packed), source, rows, k, packed);
+      else kernels.packRounded(ptr + from * rowBytes(k, packed), source, rows, k, packed);
+    } else if (layout === 'columns') kernels.packColumns(ptr, source, n, k, from, rows, packed);
     else kernels.packConv(ptr + Math.floor(from / n) * packedBytes(n, k, dtype), staging, n, k / kernel, kernel, dtype);
   } finally {
     scratch.release(mark);

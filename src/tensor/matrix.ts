@@ -1,4 +1,3 @@
-import type { SafetensorsDtype } from '../formats/safetensors.js';
 import { LorikeetError } from '../errors.js';
 
 /** A dtype that the kernels compute on as it is; the number is its code in the kernels' ABI. */
@@ -22,11 +21,14 @@ export const blockWeights = (dtype: DtypeCode): number => BLOCKS[dtype]![0];
 /** Bytes of `count` weights in a row; `count` is a multiple of {@link blockWeights}. */
 export const rowBytes = (count: number, dtype: DtypeCode): number => (count / BLOCKS[dtype]![0]) * BLOCKS[dtype]![1];
 
+/** Bytes of a row of k activations as `quantizeRows` leaves them: the layout is that of assembly/quant/activation.ts. */
+export const activationBytes = (k: number): number => (k / 32) * 80;
+
 /** The name in a file's header of a dtype's code. */
 export const dtypeName = (dtype: DtypeCode): DtypeName => NAMES[dtype]!;
 
 /** The code of a file's dtype, or a typed error that names the tensor. */
-export function dtypeCode(dtype: SafetensorsDtype | DtypeName, tensor: string): DtypeCode {
+export function dtypeCode(dtype: string, tensor: string): DtypeCode {
   if (Object.hasOwn(DTYPES, dtype)) return DTYPES[dtype as DtypeName];
   throw new LorikeetError('tensor/dtype', `Tensor "${tensor}" can't be computed on: expected ${NAMES.join(', ')}, found ${dtype}.`, { expected: NAMES, found: dtype });
 }

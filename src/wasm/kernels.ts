@@ -18,6 +18,9 @@ export interface Kernels {
   allFinite(x: N, count: N, dtype: N): N;
   equalBytes(a: N, b: N, bytes: N): N;
   transpose(y: N, x: N, n: N, k: N): void;
+  // quant
+  quantizeRows(q: N, x: N, ldx: N, m: N, k: N): void;
+  matmulQuantized(y: N, ldy: N, q: N, w: N, init: N, ldi: N, m: N, n: N, k: N, dtype: N, from: N, to: N): void;
   // embed
   gather(y: N, ldy: N, ids: N, w: N, rows: N, k: N, dtype: N, scale: N): void;
   replaceRows(y: N, ldy: N, ids: N, rows: N, k: N, indices: N, values: N, count: N): void;
