@@ -1,17 +1,24 @@
 // Between dtypes, and between panels (pack.ts) and f32 rows.
 import { transpose4x4 } from '../simd/transpose';
-import { BF16, F32, four, fourExact, one, storeFour, storeOne } from '../simd/dtype';
+import { narrowBlocks, widenBlocks } from '../quant/blocks';
+import { widenSuperblocks } from '../quant/blocks-k';
+import { block } from '../simd/block';
+import { BF16, blockBytes, blockWeights, F32, four, fourExact, one, Q4_1, Q4_K, Q5_1, Q5_K, Q6_K, Q8_0, storeFour, storeOne } from '../simd/dtype';
+import { pack } from './pack';
 
-/** `count` values to f32; infinities and NaN stay what they are. */
+/** `count` values (whole blocks of a quantised dtype) to f32; infinities and NaN stay what they are. */
 export function widen(dst: usize, src: usize, count: i32, dtype: i32): void {
-  if (dtype == F32) memory.copy(dst, src, <usize>count << 2);
+  if (dtype >= Q4_K) widenSuperblocks(dst, src, count >> 8, dtype);
+  else if (dtype >= Q8_0) widenBlocks(dst, src, count >> 5, dtype);
+  else if (dtype == F32) memory.copy(dst, src, <usize>count << 2);
   else if (dtype == BF16) widenAll<u16>(dst, src, count);
   else widenAll<i16>(dst, src, count);
 }
 
-/** `count` f32 to dtype, rounded to the nearest, ties to even; what is too large for f16 becomes infinite. */
+/** `count` f32 to dtype, rounded to the nearest, ties to even (into blocks: as they say); what, or whose scale, is too large for f16 becomes infinite. */
 export function narrow(dst: usize, src: usize, count: i32, dtype: i32): void {
-  if (dtype == F32) memory.copy(dst, src, <usize>count << 2);
+  if (dtype >= Q8_0) narrowBlocks(dst, src, count >> 5, dtype);
+  else if (dtype == F32) memory.copy(dst, src, <usize>count << 2);
   else if (dtype == BF16) narrowAll<u16>(dst, src, count);
   else narrowAll<i16>(dst, src, count);
 }
@@ -45,9 +52,24 @@ function narrowAll<W>(dst: usize, src: usize, count: i32): void {
 
 /** f32 row-major [rows, k] → panels of dtype, rounded as by `narrow`. */
 export function packRounded(dst: usize, src: usize, rows: i32, k: i32, dtype: i32): void {
-  if (dtype == F32) packAs<f32>(dst, src, rows, k);
+  if (dtype >= Q8_0) packBlocks(dst, src, rows, k, dtype);
+  else if (dtype == F32) packAs<f32>(dst, src, rows, k);
   else if (dtype == BF16) packAs<u16>(dst, src, rows, k);
   else packAs<i16>(dst, src, rows, k);
+}
+
+/** A panel's worth of blocks is rounded at a time, one of each of 8 rows, into `block`, and packed from there. */
+function packBlocks(dst: usize, src: usize, rows: i32, k: i32, dtype: i32): void {
+  const weights = blockWeights(dtype), bytes = <usize>blockBytes(dtype), step = <usize>k << 2;
+  for (; rows > 0; rows -= 8) {
+    const count = min(rows, 8);
+    for (let j: usize = 0; j < step; j += <usize>weights << 2) {
+      for (let i: usize = 0; i < <usize>count; i++) narrowBlocks(block() + i * bytes, src + i * step + j, 1, dtype);
+      pack(dst, block(), count, weights, dtype);
+      dst += bytes << 3;
+    }
+    src += step << 3;
+  }
 }
 
 function packAs<W>(dst: usize, src: usize, rows: i32, k: i32): void {
@@ -109,12 +131,23 @@ function unpackAs<W>(dst: usize, src: usize, k: i32, from: i32, to: i32): void {
   }
 }
 
-/** 1 when all `count` values of the dtype are finite, else 0. */
+/** 1 when all `count` values of the dtype are finite, else 0; of blocks, when their scales are. */
 export function allFinite(x: usize, count: i32, dtype: i32): i32 {
+  if (dtype >= Q8_0) return finiteScales(x, count / blockWeights(dtype), dtype);
   return dtype == F32 ? finite32(x, count) : finite16(x, count, dtype == BF16 ? 0x7f80 : 0x7c00);
 }
 
 // An exponent of all ones is an infinity or a NaN.
+
+/** A block begins with its scale and, in most dtypes, its minimum; Q6_K's scale stands at its end. */
+function finiteScales(x: usize, blocks: i32, dtype: i32): i32 {
+  const bytes = <usize>blockBytes(dtype), scale: usize = dtype == Q6_K ? 208 : 0, minimum: usize = dtype == Q4_1 || dtype == Q5_1 || dtype == Q4_K || dtype == Q5_K ? 2 : scale;
+  for (; blocks > 0; blocks--) {
+    if ((load<u16>(x + scale) & 0x7c00) == 0x7c00 || (load<u16>(x + minimum) & 0x7c00) == 0x7c00) return 0;
+    x += bytes;
+  }
+  return 1;
+}
 
 function finite32(x: usize, count: i32): i32 {
   const exponent = i32x4.splat(0x7f800000);

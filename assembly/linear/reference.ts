@@ -1,4 +1,8 @@
 // Scalar references of the linear kernels. Sums run in the order that the kernels document, so that results are equal bit for bit.
+import { bytesOf, finiteBlocks, narrowBlock, weightAt, weightsOf } from '../quant/blocks-reference';
+
+/** Eight blocks. */
+const ROUNDED: usize = memory.data(8 * 34);
 
 /** Value i of an array of a dtype, decoded field by field. */
 export function valueOf(p: usize, i: usize, dtype: i32): f32 {
@@ -76,7 +80,7 @@ export function packConv(dst: usize, src: usize, out: i32, inPerGroup: i32, kern
 }
 
 /** Stores x as value i of the dtype, rounded to the nearest, ties to even, by counting in units of the last place. */
-function storeRounded(p: usize, i: usize, x: f32, dtype: i32): void {
+export function storeRounded(p: usize, i: usize, x: f32, dtype: i32): void {
   if (dtype == 0) {
     store<f32>(p + 4 * i, x);
     return;
@@ -109,6 +113,18 @@ function storeRounded(p: usize, i: usize, x: f32, dtype: i32): void {
 }
 
 export function packRounded(dst: usize, src: usize, rows: i32, k: i32, dtype: i32): void {
+  if (dtype >= 3) {
+    // block by block of 8 rows, through a place of its own: panels are those of the rounded rows
+    const weights = weightsOf(dtype), bytes = bytesOf(dtype);
+    for (let i = 0; i < rows; i += 8) {
+      for (let j = 0; j < k; j += weights) {
+        for (let row = i; row < min(i + 8, rows); row++) narrowBlock(ROUNDED + <usize>(row - i) * bytes, src + 4 * (<usize>row * <usize>k + <usize>j), dtype);
+        pack(dst, ROUNDED, min(8, rows - i), weights, dtype);
+        dst += 8 * bytes;
+      }
+    }
+    return;
+  }
   for (let i = 0; i < paddedTo8(rows); i++) {
     for (let j = 0; j < k; j++) {
       storeRounded(dst, packedIndex(i, j, k), i < rows ? load<f32>(src + 4 * (<usize>i * <usize>k + <usize>j)) : 0, dtype);
@@ -123,14 +139,23 @@ export function unpack(dst: usize, src: usize, n: i32, k: i32, dtype: i32, from:
 }
 
 export function widen(dst: usize, src: usize, count: i32, dtype: i32): void {
+  if (dtype >= 3) {
+    for (let i: usize = 0; i < <usize>count; i++) store<f32>(dst + 4 * i, weightAt(src, i, dtype));
+    return;
+  }
   for (let i: usize = 0; i < <usize>count; i++) store<f32>(dst + 4 * i, valueOf(src, i, dtype));
 }
 
 export function narrow(dst: usize, src: usize, count: i32, dtype: i32): void {
+  if (dtype >= 3) {
+    for (let i: usize = 0; i < <usize>count; i += 32) narrowBlock(dst + i / 32 * bytesOf(dtype), src + 4 * i, dtype);
+    return;
+  }
   for (let i: usize = 0; i < <usize>count; i++) storeRounded(dst, i, load<f32>(src + 4 * i), dtype);
 }
 
 export function allFinite(x: usize, count: i32, dtype: i32): i32 {
+  if (dtype >= 3) return finiteBlocks(x, count / weightsOf(dtype), dtype);
   for (let i: usize = 0; i < <usize>count; i++) if (!isFinite(valueOf(x, i, dtype))) return 0;
   return 1;
 }

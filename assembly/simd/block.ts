@@ -1,14 +1,16 @@
 // A few kilobytes of working memory that belong to the instance, between the kernels' constants and the host's heap:
 //
-//   __heap_base ─► align 64 ─► [ LANES: 4 rows × 8 floats ][ DECODED: 512 × 8 floats ] ─► heapBase()
+//   __heap_base ─► align 64 ─► [ LANES: 4 rows × 8 floats ][ DECODED: 512 × 8 floats ][ BLOCK: 8 × 34 bytes ] ─► heapBase()
 //
 // LANES takes the tile at a ragged right edge (n % 8), of which only the valid lanes are copied out.
 // DECODED takes a stretch of one f16 panel widened to f32, so that the decoding is paid once for all rows.
-// Kernels never call each other while they hold either.
+// BLOCK takes one block of each of 8 rows, quantised and not yet in its panel.
+// Kernels never call each other while they hold either of the first two.
 
 const LANES_BYTES: usize = 4 * 8 * 4;
 export const DECODED_STEPS: i32 = 512;
 const DECODED_BYTES: usize = 512 * 8 * 4;
+const BLOCK_BYTES: usize = 320;
 
 // @ts-ignore: decorator
 @inline export function lanes(): usize {
@@ -20,7 +22,12 @@ const DECODED_BYTES: usize = 512 * 8 * 4;
   return lanes() + LANES_BYTES;
 }
 
+// @ts-ignore: decorator
+@inline export function block(): usize {
+  return decoded() + DECODED_BYTES;
+}
+
 /** The first byte that the host may hand out. */
 export function heapBase(): usize {
-  return decoded() + DECODED_BYTES;
+  return block() + BLOCK_BYTES;
 }
