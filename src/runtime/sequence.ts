@@ -88,6 +88,17 @@ export class Sequence {
   }
 
   /**
+   * Forgets the last `count` tokens, those in the cache too; what was reserved stays reserved. For drafts that were not accepted.
+   */
+  truncate(count: number): void {
+    const length = Math.max(0, this.tokens.length - count);
+    this.tokens.length = length;
+    this.done = Math.min(this.done, length);
+    this.#written = Math.min(this.#written, length);
+    this.#prompt = Math.min(this.#prompt, length);
+  }
+
+  /**
    * Room for `positions` tokens in all, taken before the first step, so that the token loop allocates nothing.
    *
    * @throws LorikeetError `context/full`, `memory/exhausted`
