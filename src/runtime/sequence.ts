@@ -72,11 +72,12 @@ export class Sequence {
   }
 
   /**
-   * Makes these the sequence's tokens. What the cache holds of a common beginning stays; at least the last token is worked again, since its logits are wanted.
+   * Makes these the sequence's tokens, of which the first `prompt` were given and the rest generated. What the cache holds of a common beginning stays; at least the last token is worked
+   * again, since its logits are wanted.
    *
    * @throws LorikeetError `context/full`
    */
-  setTokens(ids: readonly number[]): void {
+  setTokens(ids: readonly number[], prompt = ids.length): void {
     if (ids.length > this.#contextLength) throw new LorikeetError('context/full', `The sequence has ${ids.length} tokens: expected at most ${this.#contextLength}; shorten the prompt or start anew.`, { expected: this.#contextLength, found: ids.length });
     let common = 0;
     while (common < ids.length && common < this.tokens.length && ids[common] === this.tokens[common]) common++;
@@ -84,18 +85,7 @@ export class Sequence {
     for (let i = common; i < ids.length; i++) this.tokens.push(ids[i]!);
     this.done = Math.max(0, Math.min(this.done, common, ids.length - 1));
     this.#written = Math.min(this.#written, common);
-    this.#prompt = ids.length;
-  }
-
-  /**
-   * Forgets the last `count` tokens, those in the cache too; what was reserved stays reserved. For drafts that were not accepted.
-   */
-  truncate(count: number): void {
-    const length = Math.max(0, this.tokens.length - count);
-    this.tokens.length = length;
-    this.done = Math.min(this.done, length);
-    this.#written = Math.min(this.#written, length);
-    this.#prompt = Math.min(this.#prompt, length);
+    this.#prompt = prompt;
   }
 
   /**
@@ -117,8 +107,10 @@ export class Sequence {
   /**
    * Compares the blend as it is now with what the cache was computed under. Where they differ and the policy says so, the cache is forgotten from the first
    * position that the change can reach.
+   *
+   * @returns true if the blend is the same
    */
-  followBlend(baseGeneration: number): void {
+  followBlend(baseGeneration: number): boolean {
     const { adapters, weights } = this.blend;
     // The first position whose keys and values the change can reach: 0, but where every adapter, old and new, is an aLoRA, the earliest of their starts.
     let reach = Infinity;
@@ -141,10 +133,11 @@ export class Sequence {
     if (this.#base !== baseGeneration) reach = 0;
     this.#signed = signed;
     this.#base = baseGeneration;
-    if (same || this.policy === 'keep' || reach >= this.done) return;
+    if (same || this.policy === 'keep' || reach >= this.done) return same;
     this.recomputed += this.done - reach;
     this.#recomputing += this.done - reach;
     this.done = reach;
+    return false;
   }
 
   /** Takes note that the next `rows` tokens are in the cache, and of the milliseconds that each took. */
