@@ -1,6 +1,6 @@
 """Writes the goldens, or compares them with what is committed.
 
-    python3 tests/golden/make.py [name ...]           writes all, or the models / layers / combine / defaults named
+    python3 tests/golden/make.py [name ...]           writes all, or the models / blocks / layers / combine / defaults named
     python3 tests/golden/make.py --check [name ...]   makes them again elsewhere and compares; exit code 1 on a difference
 """
 
@@ -21,6 +21,7 @@ import transformers
 from safetensors.torch import load_file
 
 import adapters
+import blocks
 import cases
 import combine
 import defaults
@@ -44,6 +45,7 @@ def write_model(name, root):
 
 
 PARTS = {name: write_model for name in models.MODELS} | {
+    "blocks": lambda name, root: blocks.write(root / "blocks"),
     "layers": lambda name, root: layers.write(root / "layers"),
     "combine": lambda name, root: combine.write(root / "combine"),
     "defaults": lambda name, root: defaults.write(root),

@@ -46,10 +46,10 @@ export async function everywhere(): Promise<{ place: string; kernels: Kernels }[
   return Promise.all(Object.entries(places).map(async ([place, where]) => ({ place, kernels: await loadKernels(where) })));
 }
 
-/** The bytes of a file of build/. */
-async function readBuild(file: string): Promise<BufferSource> {
+/** The bytes of a file, named from build/. */
+export async function readBuild(file: string): Promise<Uint8Array<ArrayBuffer>> {
   const url = new URL(`../../../${file}`, import.meta.url);
-  if (url.protocol !== 'file:') return (await fetch(url)).arrayBuffer();
+  if (url.protocol !== 'file:') return new Uint8Array(await (await fetch(url)).arrayBuffer());
   const { readFile } = await import('node:fs/promises');
   return new Uint8Array(await readFile(url));
 }
@@ -73,6 +73,19 @@ export const dtypes = [
   { code: 2, name: 'f16', size: 2 },
 ] as const;
 export type Dtype = (typeof dtypes)[number];
+
+/** Quantised dtypes of the ABI: weights and bytes of a block, and where in it stand its scale and, in some, its minimum. */
+export const quantized = [
+  { code: 3, name: 'Q8_0', weights: 32, bytes: 34, scales: [0] },
+  { code: 4, name: 'Q4_0', weights: 32, bytes: 18, scales: [0] },
+  { code: 5, name: 'Q4_1', weights: 32, bytes: 20, scales: [0, 2] },
+  { code: 6, name: 'Q5_0', weights: 32, bytes: 22, scales: [0] },
+  { code: 7, name: 'Q5_1', weights: 32, bytes: 24, scales: [0, 2] },
+  { code: 8, name: 'Q4_K', weights: 256, bytes: 144, scales: [0, 2] },
+  { code: 9, name: 'Q5_K', weights: 256, bytes: 176, scales: [0, 2] },
+  { code: 10, name: 'Q6_K', weights: 256, bytes: 210, scales: [208] },
+] as const;
+export type Quantized = (typeof quantized)[number];
 
 /** How many workspaces were opened across the line: each puts the next one of its buffers on it. */
 let opened = 0;
@@ -162,6 +175,23 @@ export class Bench {
   /** `count` random values of a dtype, as a file would hold them. */
   weights(count: number, dtype: Dtype, skew = 0): number {
     return dtype.size === 4 ? this.f32(count, skew) : this.u16(count, dtype, skew);
+  }
+
+  /** A buffer of these bytes. */
+  u8(values: Uint8Array, skew = 0): number {
+    const address = this.bytes(values.byteLength, skew);
+    this.#write(address, values);
+    return address;
+  }
+
+  /** A buffer of `count` weights as random blocks, as a file would hold them: any bits, scales around 1/64 in size (some subnormal). */
+  blocks(count: number, { weights, bytes, scales }: Quantized, skew = 0): number {
+    const data = Uint8Array.from({ length: (count / weights) * bytes }, () => this.below(256));
+    const view = new DataView(data.buffer);
+    for (let block = 0; block < data.length; block += bytes) {
+      for (const at of scales) view.setUint16(block + at, (this.below(2) << 15) | (this.below(20) === 0 ? 0 : (6 + this.below(6)) << 10) | this.below(1024), true);
+    }
+    return this.u8(data, skew);
   }
 
   /** Runs the kernel on both sides; returns both results. */
