@@ -10,7 +10,7 @@ export type { CombineMasks, CombineMethod, CombineOptions } from './adapters/com
 export type { AdapterFiles } from './adapters/export.js';
 export type { AdapterLimits, LoadAdapterOptions } from './adapters/load.js';
 export type { SamplingOptions } from './sample/options.js';
-export type { ByteSource, Folder, FolderFiles, FolderOrigin } from './store/index.js';
+export type { ByteSource, FileOrigin, Folder, FolderFiles, FolderOrigin, ModelOrigin } from './store/index.js';
 export type { ChatMessage } from './text/chat-template.js';
 export type { Tokenizer } from './text/tokenizer.js';
 export { isLorikeetError, LorikeetError } from './errors.js';

@@ -12,19 +12,13 @@
 import { LorikeetError } from '../errors.js';
 import { ggmlTypeOf, type GgmlName } from './ggml-types.js';
 import { GgufCursor, type GgufValue } from './gguf-values.js';
-import type { RangeReader } from './header.js';
+import type { RangeReader, TensorInfo } from './header.js';
 
 export { ggmlTypeNamed, ggmlTypeOf, type GgmlName, type GgmlType } from './ggml-types.js';
 export { MAX_DEPTH, MAX_ELEMENTS, MAX_HEADER_BYTES, MAX_NAME_BYTES, type GgufArray, type GgufValue } from './gguf-values.js';
 
-/** One tensor of a file: `begin` and `end` are byte offsets from the start of the file, `shape` is in the order of config.json ([rows, columns]: `ne` reversed). */
-export interface GgufTensor {
-  readonly name: string;
-  readonly dtype: GgmlName;
-  readonly shape: readonly number[];
-  readonly begin: number;
-  readonly end: number;
-}
+/** One tensor of a file. Its shape is in the order of config.json: `ne` reversed. */
+export type GgufTensor = TensorInfo<GgmlName>;
 
 /** Keys and values, in the file's order. */
 export type GgufMetadata = ReadonlyMap<string, GgufValue>;
@@ -32,6 +26,8 @@ export type GgufMetadata = ReadonlyMap<string, GgufValue>;
 export interface GgufHeader {
   readonly version: number;
   readonly metadata: GgufMetadata;
+  /** The number of each value's type (`enum gguf_type`): what a copy of the file writes again. */
+  readonly types: ReadonlyMap<string, number>;
   /** By name, in the file's order. */
   readonly tensors: ReadonlyMap<string, GgufTensor>;
   /** Where the tensors start. */
@@ -63,11 +59,14 @@ export async function readGguf(source: RangeReader): Promise<GgufHeader> {
   const tensorCount = await countOf(cursor, 'the number of tensors', LEAST_TENSOR);
   const keyCount = await countOf(cursor, 'the number of keys', LEAST_KEY);
   const metadata = new Map<string, GgufValue>();
+  const types = new Map<string, number>();
   for (let i = 0; i < keyCount; i++) {
     const key = await cursor.name(`key ${i}`);
     const what = `the value of ${JSON.stringify(key)}`;
     if (metadata.has(key)) fail('duplicate-key', `The key ${JSON.stringify(key)} stands twice: expected it once.`, 1, 2);
-    metadata.set(key, await cursor.value(await cursor.u32(what), what));
+    const type = await cursor.u32(what);
+    metadata.set(key, await cursor.value(type, what));
+    types.set(key, type);
   }
   const alignment = alignmentOf(metadata.get('general.alignment'));
   const declared: Declared[] = [];
@@ -81,7 +80,7 @@ export async function readGguf(source: RangeReader): Promise<GgufHeader> {
   const start = Math.ceil(cursor.position / alignment) * alignment;
   const list = declared.map((tensor) => place(tensor, start, alignment, source.size));
   checkApart(list);
-  return { version, metadata, tensors: new Map(list.map((tensor) => [tensor.name, tensor])), headerBytes: start };
+  return { version, metadata, types, tensors: new Map(list.map((tensor) => [tensor.name, tensor])), headerBytes: start };
 }
 
 async function begin(source: RangeReader): Promise<{ version: number; cursor: GgufCursor }> {

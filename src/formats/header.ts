@@ -12,15 +12,16 @@
  */
 import { LorikeetError } from '../errors.js';
 import { bitsOf, byteLength, isSafetensorsDtype, SAFETENSORS_DTYPES, type SafetensorsDtype } from './dtypes.js';
+import type { GgmlName } from './ggml-types.js';
 import { type Json, JsonProblem, Numeral, parseJson, showJson } from './json.js';
 
 /** The longest header that the reference implementation reads. */
 export const MAX_HEADER_BYTES = 100_000_000;
 
-/** One tensor of a file: `begin` and `end` are byte offsets from the start of the file. */
-export interface TensorInfo {
+/** One tensor of a file (safetensors' or GGUF's): `begin` and `end` are byte offsets from the start of the file, `shape` is [rows, columns]. */
+export interface TensorInfo<Dtype extends string = SafetensorsDtype | GgmlName> {
   readonly name: string;
-  readonly dtype: SafetensorsDtype;
+  readonly dtype: Dtype;
   readonly shape: readonly number[];
   readonly begin: number;
   readonly end: number;
@@ -28,7 +29,7 @@ export interface TensorInfo {
 
 export interface SafetensorsHeader {
   /** By name, in the order of their bytes in the file. */
-  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly tensors: ReadonlyMap<string, TensorInfo<SafetensorsDtype>>;
   /** What stands under `__metadata__`. */
   readonly metadata: Readonly<Record<string, string>>;
   /** Where the data starts: 8 + the length of the JSON. */
@@ -87,7 +88,7 @@ export function parseHeader(json: Uint8Array, fileSize: number): SafetensorsHead
   const root = parseRoot(json);
   const start = 8 + json.length;
   const metadata = parseMetadata(root.get('__metadata__'));
-  const list: TensorInfo[] = [];
+  const list: TensorInfo<SafetensorsDtype>[] = [];
   for (const [name, entry] of root) {
     if (name !== '__metadata__') list.push(parseEntry(name, entry, start, fileSize));
   }
@@ -127,7 +128,7 @@ function parseMetadata(entry: Json | undefined): Readonly<Record<string, string>
   return Object.freeze(metadata);
 }
 
-function parseEntry(name: string, entry: Json, start: number, fileSize: number): TensorInfo {
+function parseEntry(name: string, entry: Json, start: number, fileSize: number): TensorInfo<SafetensorsDtype> {
   const tensor = `Tensor ${JSON.stringify(name)}`;
   if (!(entry instanceof Map)) fail('bad-entry', `${tensor} is ${showJson(entry)}, expected an object with dtype, shape and data_offsets.`, 'an object', showJson(entry));
   const fields = entry as ReadonlyMap<string, Json>;

@@ -1,9 +1,13 @@
 import { LorikeetError } from '../errors.js';
 import { parseConfigJson } from '../formats/config.js';
+import type { GgufMetadata } from '../formats/gguf.js';
+import { readGgufModel } from '../formats/gguf-model.js';
 import { readHeader, shardedIndex, type TensorInfo } from '../formats/safetensors.js';
-import type { ByteSource, Folder } from '../store/source.js';
+import { openModelOrigin, type ModelOrigin, type OpenedFile } from '../store/open.js';
+import type { ByteSource, Folder, OpenOptions } from '../store/source.js';
 import { BlockPlan } from '../tensor/block.js';
 import type { Matrix, Vector } from '../tensor/matrix.js';
+import { openGgufParts } from './gguf-parts.js';
 
 /** The most that a config.json or an index may weigh: real ones have a few KB (an index of thousands of tensors some hundreds). */
 export const CONFIG_BYTES = 16 * 2 ** 20;
@@ -12,13 +16,47 @@ export const CONFIG_BYTES = 16 * 2 ** 20;
 export interface StoredTensor {
   readonly info: TensorInfo;
   readonly source: ByteSource;
+  /** Heads whose rows stand interleaved, as llama.cpp keeps q and k of its `llama` architecture; absent or 0: none. */
+  readonly heads?: number;
 }
 
-/** A model's folder, opened: its configuration, and where each tensor lies. Nothing of the tensors is read yet. */
+/** A model, opened: its configuration, and where each tensor lies. Nothing of the tensors is read yet. */
 export interface Checkpoint {
+  /** config.json, or what a GGUF's metadata says in its words. */
   readonly config: Readonly<Record<string, unknown>>;
+  /** By name in Hugging Face's checkpoints. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** All keys and values of a GGUF; null of a folder. */
+  readonly metadata: GgufMetadata | null;
+  /** The model's folder; null of a GGUF. */
+  readonly folder: Folder | null;
   close(): Promise<void>;
+}
+
+/** True of what {@link openCheckpoint} gave. */
+export const isCheckpoint = (from: Checkpoint | ModelOrigin): from is Checkpoint => typeof from === 'object' && 'tensors' in from && from.tensors instanceof Map && 'config' in from;
+
+/**
+ * Opens a model: a folder with config.json and model.safetensors or the shards of model.safetensors.index.json; or a GGUF file (a path or URL that ends with .gguf, bytes, a Blob or File),
+ * also one in parts; or a folder with one GGUF file.
+ *
+ * @throws LorikeetError `store/…`, `config/…`, `safetensors/…`, `gguf/…`, `model/unsupported` (a GGUF of another architecture)
+ */
+export async function openCheckpoint(from: ModelOrigin, options: OpenOptions = {}): Promise<Checkpoint> {
+  const opened = await openModelOrigin(from, options);
+  return 'source' in opened ? openGguf(opened) : openFolderCheckpoint(opened, options.signal);
+}
+
+async function openGguf(file: OpenedFile): Promise<Checkpoint> {
+  const parts = await openGgufParts(file);
+  const close = async (): Promise<void> => { for (const source of parts.sources) await source.close(); };
+  try {
+    const { config, tensors } = readGgufModel(parts);
+    return { config, metadata: parts.metadata, folder: null, close, tensors: new Map([...tensors].map(([name, { info, heads }]) => [name, { info, heads, source: parts.sourceOf(info) }])) };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 /** Opens one safetensors file and reads its header. */
@@ -32,12 +70,7 @@ async function openSafetensors(folder: Folder, path: string, signal?: AbortSigna
   }
 }
 
-/**
- * Opens a model's folder: config.json and model.safetensors, or the shards of model.safetensors.index.json.
- *
- * @throws LorikeetError `store/…`, `config/…`, `safetensors/…`
- */
-export async function openCheckpoint(folder: Folder, signal?: AbortSignal): Promise<Checkpoint> {
+async function openFolderCheckpoint(folder: Folder, signal?: AbortSignal): Promise<Checkpoint> {
   const config = parseConfigJson(await folder.text('config.json', CONFIG_BYTES, signal), 'config.json');
   const sources: ByteSource[] = [];
   const tensors = new Map<string, StoredTensor>();
@@ -56,7 +89,7 @@ export async function openCheckpoint(folder: Folder, signal?: AbortSignal): Prom
       sources.push(single.source);
       for (const [name, info] of single.tensors) tensors.set(name, { info, source: single.source });
     }
-    return { config, tensors, close };
+    return { config, tensors, metadata: null, folder, close };
   } catch (error) {
     await close();
     throw error;
@@ -93,22 +126,22 @@ export class Weights {
 
   #get(name: string, shape: readonly number[]): StoredTensor {
     const found = this.#find(name);
-    if (!found) throw new LorikeetError('model/missing-tensor', `Tensor "${name}" is missing: expected ${JSON.stringify(shape)} as config.json says, found ${this.#tensors.size} other tensors.`, { expected: name });
+    if (!found) throw new LorikeetError('model/missing-tensor', `Tensor "${name}" is missing: expected ${JSON.stringify(shape)} as the configuration says, found ${this.#tensors.size} other tensors.`, { expected: name });
     if (found.info.shape.length !== shape.length || found.info.shape.some((d, i) => d !== shape[i])) {
-      throw new LorikeetError('model/shape-mismatch', `Tensor "${name}" doesn't fit config.json: expected ${JSON.stringify(shape)}, found ${JSON.stringify(found.info.shape)}.`, { expected: shape, found: found.info.shape });
+      throw new LorikeetError('model/shape-mismatch', `Tensor "${name}" doesn't fit the configuration: expected ${JSON.stringify(shape)}, found ${JSON.stringify(found.info.shape)}.`, { expected: shape, found: found.info.shape });
     }
     return found;
   }
 
   /** W [n, k]; by columns the file holds [k, n]. */
   matrix(name: string, n: number, k: number, layout: 'rows' | 'columns' = 'rows'): Matrix {
-    const { source, info } = this.#get(name, layout === 'rows' ? [n, k] : [k, n]);
-    return this.plan.tensorMatrix(source, info, n, k, { layout });
+    const { source, info, heads = 0 } = this.#get(name, layout === 'rows' ? [n, k] : [k, n]);
+    return this.plan.tensorMatrix(source, info, n, k, { layout, heads });
   }
 
   vector(name: string, n: number): Vector {
-    const { source, info } = this.#get(name, [n]);
-    return this.plan.tensorVector(source, info, n);
+    const { source, info, heads = 0 } = this.#get(name, [n]);
+    return this.plan.tensorVector(source, info, n, heads);
   }
 
   conv(name: string, out: number, inPerGroup: number, kernel: number): Matrix {

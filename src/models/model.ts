@@ -1,9 +1,8 @@
 import type { Runtime } from '../arena/runtime.js';
 import { LorikeetError } from '../errors.js';
-import type { Folder } from '../store/source.js';
-import { openFolder, type FolderOrigin } from '../store/open.js';
+import type { ModelOrigin } from '../store/open.js';
 import type { Architecture, Built } from './architecture.js';
-import { openCheckpoint, type Checkpoint } from './checkpoint.js';
+import { isCheckpoint, openCheckpoint, type Checkpoint } from './checkpoint.js';
 import { DECODER_TYPES } from './decoder-config.js';
 import { buildDecoder } from './decoder.js';
 import { buildGpt2 } from './gpt2.js';
@@ -47,15 +46,16 @@ export function describeModel(checkpoint: Checkpoint): Built {
 }
 
 /**
- * Loads a Hugging Face folder: config.json and its safetensors, streamed into the weights arena in their own dtype.
+ * Loads a model's weights, streamed into the weights arena in their own dtype.
  *
- * @throws LorikeetError `model/…`, `config/…`, `safetensors/…`, `store/…`, `memory/exhausted`, the signal's reason on abort; nothing remains in memory then
+ * @param from an open checkpoint, which stays open; or what {@link openCheckpoint} takes
+ * @throws LorikeetError `model/…`, `config/…`, `safetensors/…`, `gguf/…`, `store/…`, `memory/exhausted`, the signal's reason on abort; nothing remains in memory then
  */
-export async function loadModel(runtime: Runtime, from: FolderOrigin | Folder, options: LoadModelOptions = {}): Promise<Model> {
+export async function loadModel(runtime: Runtime, from: Checkpoint | ModelOrigin, options: LoadModelOptions = {}): Promise<Model> {
   const { signal } = options;
-  let checkpoint: Checkpoint | null = null;
+  let opened: Checkpoint | null = null;
   try {
-    checkpoint = await openCheckpoint(await openFolder(from, options), signal);
+    const checkpoint = isCheckpoint(from) ? from : (opened = await openCheckpoint(from, signal ? { signal } : {}));
     const { architecture, weights } = describeModel(checkpoint);
     const block = await weights.plan.place(runtime, runtime.weights, options);
     try {
@@ -69,7 +69,7 @@ export async function loadModel(runtime: Runtime, from: FolderOrigin | Folder, o
   } catch (error) {
     throw signal?.aborted ? signal.reason : error; // however the source worded it
   } finally {
-    await checkpoint?.close();
+    await opened?.close();
   }
 }
 

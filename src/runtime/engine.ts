@@ -2,21 +2,26 @@ import { AdapterBank } from '../adapters/bank.js';
 import type { Blend } from '../adapters/adapter.js';
 import { createRuntime, memoryReport, type MemoryReport, type Runtime, type RuntimeOptions } from '../arena/runtime.js';
 import { LorikeetError } from '../errors.js';
+import { openCheckpoint, type Checkpoint } from '../models/checkpoint.js';
 import { disposeModel, loadModel, type Model } from '../models/model.js';
 import { checkTokens, evaluate } from '../models/evaluate.js';
-import { openFolder, type FolderOrigin } from '../store/open.js';
+import type { ModelOrigin } from '../store/open.js';
 import type { ChatMessage } from '../text/chat-template.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 import type { Backend } from '../wasm/load.js';
 import { EngineCore } from './engine-core.js';
-import { readText } from './model-text.js';
+import { readText, type ModelText } from './model-text.js';
 import { Scheduler } from './scheduler.js';
 import { Session, type GenerateOptions, type SessionOptions } from './session.js';
 
 /** Options of {@link createEngine}. */
 export interface EngineOptions extends RuntimeOptions {
-  /** A Hugging Face folder: path, URL, files, bytes by name. */
-  model: FolderOrigin;
+  /** A Hugging Face folder (path, URL, files, bytes by name), or a GGUF file (path or URL that ends with .gguf, bytes, Blob, File). */
+  model: ModelOrigin;
+  /** Sent with every request, where the model is a URL. */
+  headers?: Readonly<Record<string, string>>;
+  /** false: a model of ids alone; no tokenizer is read, and one that can't be used doesn't matter. */
+  text?: boolean;
   signal?: AbortSignal;
   /** Called with the bytes of weights placed so far and the bytes in all. */
   onProgress?: (done: number, total: number) => void;
@@ -180,25 +185,30 @@ export class Engine {
 /**
  * Loads a model and makes an engine for it.
  *
- * @throws LorikeetError `model/…`, `config/…`, `safetensors/…`, `store/…`, `text/…`, `memory/…`, `wasm/…`; the signal's reason on abort
+ * @throws LorikeetError `model/…`, `config/…`, `safetensors/…`, `gguf/…`, `store/…`, `text/…`, `memory/…`, `wasm/…`; the signal's reason on abort
  * @example
  * const engine = await createEngine({ model: 'models/tavern' });
  * await engine.adapters.load('pirate', 'adapters/pirate');
  * for await (const piece of engine.chat('Where is the treasure?', { adapters: { pirate: 1 } })) process.stdout.write(piece);
  */
-export async function createEngine({ model: from, loop = 'auto', signal, onProgress, ...runtimeOptions }: EngineOptions): Promise<Engine> {
+export async function createEngine({ model: from, headers, text: withText = true, loop = 'auto', signal, onProgress, ...runtimeOptions }: EngineOptions): Promise<Engine> {
+  let checkpoint: Checkpoint | null = null;
   try {
-    const folder = await openFolder(from, { signal });
-    const text = await readText(folder, signal);
+    checkpoint = await openCheckpoint(from, { signal, headers });
+    const text = withText ? await readText(checkpoint, signal) : NO_TEXT;
     const runtime = await createRuntime(runtimeOptions);
-    const model = await loadModel(runtime, folder, { signal, onProgress });
+    const model = await loadModel(runtime, checkpoint, { signal, onProgress });
     return new Engine(makeCore(runtime, model, text, loop === 'manual'));
   } catch (error) {
     throw signal?.aborted ? signal.reason : error; // however the source worded it
+  } finally {
+    await checkpoint?.close();
   }
 }
 
-function makeCore(runtime: Runtime, model: Model, text: Awaited<ReturnType<typeof readText>>, manual: boolean): EngineCore {
+const NO_TEXT: ModelText = { tokenizer: null, template: null, endTokens: [] };
+
+function makeCore(runtime: Runtime, model: Model, text: ModelText, manual: boolean): EngineCore {
   const scheduler = new Scheduler(runtime, model);
   const bank = new AdapterBank(runtime, model.modules, model.modelType, {
     settle: () => scheduler.drain(),

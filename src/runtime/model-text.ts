@@ -1,6 +1,5 @@
 import { parseConfigJson } from '../formats/config.js';
-import { CONFIG_BYTES } from '../models/checkpoint.js';
-import type { Folder } from '../store/source.js';
+import { CONFIG_BYTES, type Checkpoint } from '../models/checkpoint.js';
 import { createChatTemplate, type ChatTemplate } from '../text/chat-template.js';
 import { createTokenizer, type Tokenizer } from '../text/tokenizer.js';
 
@@ -19,7 +18,8 @@ const TOKENIZER_BYTES = 128 * 2 ** 20;
  *
  * @throws LorikeetError `config/not-json`, `text/tokenizer-invalid`, `text/template-invalid`, `store/…`
  */
-export async function readText(folder: Folder, signal?: AbortSignal): Promise<ModelText> {
+export async function readText({ folder }: Pick<Checkpoint, 'folder'>, signal?: AbortSignal): Promise<ModelText> {
+  if (folder === null) return { tokenizer: null, template: null, endTokens: [] };
   const textOf = async (path: string, limit: number): Promise<string | null> => ((await folder.has(path, signal)) ? folder.text(path, limit, signal) : null);
   const tokenizerJson = await textOf('tokenizer.json', TOKENIZER_BYTES);
   const configJson = (await textOf('tokenizer_config.json', CONFIG_BYTES)) ?? '{}';

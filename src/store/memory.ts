@@ -20,6 +20,7 @@ export function openFiles(files: FolderFiles, name = 'files'): Folder {
     has: async (path) => table.has(safeRelativePath(path, name)),
     open,
     text: async (path, maxBytes, signal) => readText(await open(path, signal), maxBytes),
+    list: async () => [...table.keys()].filter((path) => !path.includes('/')),
   };
 }
 

@@ -78,7 +78,7 @@ class NodeFile implements ByteSource {
  */
 export async function openNodeFolder(path: string, signal?: AbortSignal): Promise<Folder> {
   checkAborted(signal, path);
-  const [{ realpath, stat }, nodePath] = await Promise.all([fs(), paths()]);
+  const [{ readdir, realpath, stat }, nodePath] = await Promise.all([fs(), paths()]);
   let root: string;
   try {
     root = await realpath(path);
@@ -117,7 +117,23 @@ export async function openNodeFolder(path: string, signal?: AbortSignal): Promis
     },
     open,
     text: async (relative, maxBytes, aborting) => readText(await open(relative, aborting), maxBytes),
+    async list() {
+      try {
+        return (await readdir(root, { withFileTypes: true })).filter((entry) => !entry.isDirectory()).map((entry) => entry.name).sort();
+      } catch (cause) {
+        throw unreadable(path, reason(cause), cause);
+      }
+    },
   };
+}
+
+/** True if there is a regular file at a path. */
+export async function isNodeFile(path: string): Promise<boolean> {
+  try {
+    return (await (await fs()).stat(path)).isFile();
+  } catch {
+    return false; // opening it says what is wrong
+  }
 }
 
 function fileError(path: string, cause: unknown): LorikeetError {

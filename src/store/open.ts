@@ -1,8 +1,9 @@
 /** Chooses where bytes come from by what the caller gave. */
 import { LorikeetError } from '../errors.js';
+import { isGguf } from '../formats/gguf.js';
 import { openUrl, openUrlFolder } from './fetch.js';
 import { openFiles, openMemory, openPicked } from './memory.js';
-import { openNodeFile, openNodeFolder } from './node.js';
+import { isNodeFile, openNodeFile, openNodeFolder } from './node.js';
 import type { ByteSource, Folder, FolderFiles, OpenOptions } from './source.js';
 
 /** A folder: a path or URL, files by relative path, picked files, or a folder that is open already. */
@@ -40,6 +41,71 @@ export async function openFile(from: FileOrigin, options: OpenOptions = {}): Pro
     return typeof place === 'string' ? openNodeFile(place, options.signal) : openUrl(place, options);
   }
   return openMemory(from instanceof Blob && 'name' in from ? String(from.name) : 'bytes', from, options.signal);
+}
+
+/** What a model or an adapter may come as: a folder, or one GGUF file. */
+export type ModelOrigin = FolderOrigin | FileOrigin;
+
+/** A file, and how those beside it are opened by name: null where there is no place beside it. */
+export interface OpenedFile {
+  readonly source: ByteSource;
+  /** The last part of its path or address, as given. */
+  readonly name: string;
+  readonly sibling: ((name: string) => Promise<ByteSource>) | null;
+}
+
+/**
+ * Opens what may be a folder or a file. A file is what is given as one (bytes, a Blob); a path or URL that ends with `.gguf`, before its query; a path at which there is a regular file that
+ * begins as GGUF does; a blob: or data: address. A folder without config.json and adapter_config.json that holds one file of that name stands for it.
+ *
+ * @throws LorikeetError as {@link openFolder} and {@link openFile}
+ */
+export async function openModelOrigin(from: ModelOrigin, options: OpenOptions = {}): Promise<Folder | OpenedFile> {
+  if (isContent(from)) {
+    const source = await openFile(from, options);
+    return { source, name: source.name, sibling: null };
+  }
+  if (typeof from === 'string' || from instanceof URL) {
+    const place = await locate(from);
+    if (typeof place === 'string' ? GGUF_NAME.test(place) || (await startsAsGguf(place, options)) : GGUF_NAME.test(place.pathname) || /^(?:blob|data):$/.test(place.protocol)) {
+      const name = typeof place === 'string' ? LAST_PART.exec(place)![0] : decodeURIComponent(LAST_PART.exec(place.pathname)![0]);
+      return { source: await openFile(from, options), name, sibling: (other) => openFile(beside(place, other), options) };
+    }
+  }
+  const folder = await openFolder(from, options);
+  const name = await onlyGguf(folder);
+  return name === null ? folder : { source: await folder.open(name, options.signal), name, sibling: (other) => folder.open(other, options.signal) };
+}
+
+const isContent = (from: ModelOrigin): from is Blob | Uint8Array | ArrayBuffer => from instanceof Uint8Array || from instanceof ArrayBuffer || (typeof Blob !== 'undefined' && from instanceof Blob);
+
+const LAST_PART = /[^\\/]*$/;
+const GGUF_NAME = /\.gguf$/i;
+
+/** The other file of that name in the same place. */
+function beside(place: string | URL, name: string): string | URL {
+  if (typeof place === 'string') return place.replace(LAST_PART, () => name);
+  const url = new URL(place);
+  url.pathname = url.pathname.replace(LAST_PART, () => encodeURIComponent(name));
+  return url;
+}
+
+/** Caches name files after their hashes. */
+async function startsAsGguf(path: string, options: OpenOptions): Promise<boolean> {
+  if (!(await isNodeFile(path))) return false;
+  const source = await openNodeFile(path, options.signal);
+  try {
+    return isGguf(await source.read(0, Math.min(4, source.size)));
+  } finally {
+    await source.close();
+  }
+}
+
+/** The one GGUF file of a folder that is no model's or adapter's folder otherwise; of one in parts, the first. */
+async function onlyGguf(folder: Folder): Promise<string | null> {
+  if (!folder.list || (await folder.has('config.json')) || (await folder.has('adapter_config.json'))) return null;
+  const names = (await folder.list()).filter((name) => GGUF_NAME.test(name) && !/-0*(?:[2-9]|[1-9][0-9]+)-of-[0-9]+\.gguf$/i.test(name));
+  return names.length === 1 ? names[0]! : null;
 }
 
 const SCHEME = /^(?:https?|file|blob|data):/i;

@@ -31,6 +31,8 @@ export interface Folder {
    * @throws LorikeetError as open, `store/too-large`, `store/not-utf8`
    */
   text(path: string, maxBytes: number, signal?: AbortSignal): Promise<string>;
+  /** The paths of the files that lie in the folder itself; absent where that can't be told (on the web). */
+  list?(): Promise<readonly string[]>;
 }
 
 /** Files in memory, by relative path. */

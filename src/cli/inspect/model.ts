@@ -59,7 +59,7 @@ export async function inspectModel(path: string, folder: Folder): Promise<Inspec
     const refused: Refusal[] = [];
     const { described, missing, refusal } = describe(checkpoint);
     if (refusal) refused.push(refusal);
-    const text = await readText(folder).catch((error: unknown) => {
+    const text = await readText(checkpoint).catch((error: unknown) => {
       refused.push(refusalOf(error));
       return null;
     });
