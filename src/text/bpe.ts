@@ -133,7 +133,7 @@ export function createBpe(model: Part): WordModel {
       symbols[left] = table.merged[rank]!;
       symbols[right] = -1;
       next[left] = next[right]!;
-      if (next[left]! < count) previous[next[left]!] = left;
+      if (next[left] < count) previous[next[left]] = left;
       if (previous[left]! >= 0) offer(previous[left]!);
       offer(left);
     }
