@@ -18,6 +18,8 @@ export interface GenerateOptions extends SamplingOptions {
   signal?: AbortSignal;
   /** Token ids that end the answer; default: the model's own. */
   endTokens?: readonly number[];
+  /** Told each token's id as it is chosen, the one that ends the answer too; it may not throw. */
+  onToken?: (id: number) => void;
 }
 
 /** Options of a session; sampling options are the default of its answers. */
@@ -153,7 +155,7 @@ export class Session {
 
   async *#stream(ids: readonly number[], options: GenerateOptions, onBegin: () => void): AsyncGenerator<string, void, undefined> {
     const core = this.#core;
-    const { maxTokens = MAX_TOKENS, stop = [], signal, endTokens = core.endTokens, ...sampling } = options;
+    const { maxTokens = MAX_TOKENS, stop = [], signal, endTokens = core.endTokens, onToken, ...sampling } = options;
     if (!Number.isInteger(maxTokens) || maxTokens < 1) throw new LorikeetError('session/max-tokens', `"maxTokens" expected a whole number of at least 1, got ${String(maxTokens)}.`, { expected: 'at least 1', found: maxTokens });
     if (!Array.isArray(stop) || !stop.every((text) => typeof text === 'string')) throw new LorikeetError('session/stop', `"stop" expected a list of texts, got ${String(stop)}.`, { expected: 'a list of texts', found: stop });
     if (!Array.isArray(endTokens) || !endTokens.every((id) => Number.isInteger(id))) throw new LorikeetError('session/end-tokens', `"endTokens" expected a list of token ids, got ${String(endTokens)}.`, { expected: 'a list of token ids', found: endTokens });
@@ -178,6 +180,7 @@ export class Session {
       sequence, left, done: false, rows: 0, sampling: samplingOptions({ ...this.#defaults, ...sampling }),
       onToken: (id) => {
         const now = performance.now();
+        onToken?.(id);
         if (stats.tokens++ === 0) stats.firstTokenMs = now - started;
         stats.decodeMs = now - started - stats.firstTokenMs;
         stats.recomputed = sequence.recomputed - recomputed;
