@@ -32,7 +32,7 @@ export { accumulate, activate, add, fill, gate, scale } from './activation/activ
 // attention
 export { attention } from './attention/attention';
 export { kvStore } from './attention/kv';
-export { angles, inverseFrequencies, rope } from './attention/rope';
+export { angles, inverseFrequencies, rope, stretchFrequencies } from './attention/rope';
 
 // sample
 export { argmax } from './sample/argmax';

@@ -14,6 +14,10 @@ export function inverseFrequencies(dst: usize, dim: i32, base: f64, kind: i32, f
   }
 }
 
+export function stretchFrequencies(frequencies: usize, factors: usize, half: i32): void {
+  for (let i = 0; i < half; i++) store<f32>(frequencies + <usize>i * 4, load<f32>(frequencies + <usize>i * 4) / load<f32>(factors + <usize>i * 4));
+}
+
 export function angles(dst: usize, positions: usize, frequencies: usize, rows: i32, half: i32, attentionScaling: f32): void {
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < half; j++) {

@@ -21,6 +21,11 @@ export function inverseFrequencies(dst: usize, dim: i32, base: f64, kind: i32, f
   }
 }
 
+/** frequencies[i] /= factors[i]: llama.cpp's form of llama3's and other scalings, which a GGUF holds as the tensor rope_freqs. */
+export function stretchFrequencies(frequencies: usize, factors: usize, half: i32): void {
+  for (let at: usize = 0, end = <usize>half << 2; at < end; at += 4) store<f32>(frequencies + at, load<f32>(frequencies + at) / load<f32>(factors + at));
+}
+
 /** `_compute_llama3_parameters`. torch turns scalar / tensor into reciprocal · scalar, so `2π/f` and `original/wavelength` are written so. */
 function llama3(frequency: f32, factor: f32, low: f64, high: f64, original: f64): f32 {
   const wavelength: f32 = (<f32>1 / frequency) * <f32>(2.0 * NativeMath.PI);

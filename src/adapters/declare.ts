@@ -137,6 +137,7 @@ function savedWeight(plan: BlockPlan, module: Module, tensors: ModuleTensors | u
   }
   switch (module.kind) {
     case 'norm':
+      if (module.added !== 0) throw new LorikeetError('adapter/module-unsupported', `The adapter replaces "${module.path}", whose weights have ${module.added} added in this model's GGUF: expected adapters that leave Gemma's norms alone, or the model's safetensors.`, { expected: 'no replaced norms', found: module.path });
       expectShape(info, [module.weight.n], module);
       delta.vector = plan.tensorVector(source, info, module.weight.n);
       return;

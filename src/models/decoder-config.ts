@@ -34,8 +34,9 @@ export interface DecoderConfig {
   readonly headNorms: boolean;
   /** Gemma3 normalises the outputs of attention and MLP too, before the residual sums. */
   readonly sandwichNorms: boolean;
-  /** Gemma stores norm weights around 0: 1 + w. */
+  /** Gemma stores norm weights around 0: 1 + w. In a GGUF the 1 is `normAdded` to the weights. */
   readonly normOffset: number;
+  readonly normAdded: number;
   readonly embedScale: number;
   readonly attentionScale: number;
   /** Of each layer: the sliding window (0: none) and which of `ropes`. */
@@ -58,8 +59,8 @@ export function activationOf(name: string): Activation {
 export const DECODER_TYPES = ['llama', 'mistral', 'qwen2', 'qwen3', 'gemma3_text'] as const;
 
 /** Reads the config.json of a decoder of the Llama family, in the spelling of transformers 4 (rope_theta, rope_scaling) and 5 (rope_parameters). @throws LorikeetError `config/invalid`, `model/unsupported` */
-export function decoderConfig(fields: Readonly<Record<string, unknown>>): DecoderConfig {
-  const config = new ConfigReader(fields);
+export function decoderConfig(fields: Readonly<Record<string, unknown>>, file = 'config.json'): DecoderConfig {
+  const config = new ConfigReader(fields, file);
   const modelType = config.string('model_type');
   const gemma = modelType === 'gemma3_text';
   const hiddenSize = config.integer('hidden_size');
@@ -67,10 +68,10 @@ export function decoderConfig(fields: Readonly<Record<string, unknown>>): Decode
   const layers = config.integer('num_hidden_layers', undefined, 1, 1024);
   const kvHeads = config.integer('num_key_value_heads', heads);
   const headDim = config.integer('head_dim', gemma ? 256 : modelType === 'qwen3' ? 128 : Math.floor(hiddenSize / heads));
-  if (heads % kvHeads !== 0) throw new LorikeetError('config/invalid', `"num_key_value_heads" in config.json expected a divisor of ${heads} heads, found ${kvHeads}.`, { expected: heads, found: kvHeads });
-  if (headDim % 2 !== 0) throw new LorikeetError('config/invalid', `"head_dim" in config.json expected an even number, found ${headDim}.`, { expected: 'even', found: headDim });
+  if (heads % kvHeads !== 0) throw new LorikeetError('config/invalid', `"num_key_value_heads" in ${file} expected a divisor of ${heads} heads, found ${kvHeads}.`, { expected: heads, found: kvHeads });
+  if (headDim % 2 !== 0) throw new LorikeetError('config/invalid', `"head_dim" in ${file} expected an even number, found ${headDim}.`, { expected: 'even', found: headDim });
   for (const key of ['attn_logit_softcapping', 'final_logit_softcapping']) {
-    if (fields[key] !== undefined && fields[key] !== null) throw new LorikeetError('model/unsupported', `"${key}" in config.json isn't supported: expected null, found ${JSON.stringify(fields[key])}.`, { expected: null, found: fields[key] });
+    if (fields[key] !== undefined && fields[key] !== null) throw new LorikeetError('model/unsupported', `"${key}" in ${file} isn't supported: expected null, found ${JSON.stringify(fields[key])}.`, { expected: null, found: fields[key] });
   }
   // Bidirectional attention makes an encoder of Gemma3: embeddings, not text.
   if (gemma && config.boolean('use_bidirectional_attention', false)) throw new LorikeetError('model/unsupported', '"use_bidirectional_attention" in config.json isn\'t supported: expected false, found true.', { expected: false, found: true });
@@ -78,6 +79,7 @@ export function decoderConfig(fields: Readonly<Record<string, unknown>>): Decode
   const types = layerTypes(config, modelType, layers);
   const window = slidingWindow(config, modelType);
   const { ropes, ropeOf } = ropesOf(config, gemma, types);
+  const normOffset = gemma ? config.integer('rms_norm_offset', 1, 0, 1) : 0;
   return Object.freeze({
     modelType, hiddenSize, heads, layers, kvHeads, headDim, ropes, ropeOf,
     vocabSize: config.integer('vocab_size'),
@@ -87,11 +89,12 @@ export function decoderConfig(fields: Readonly<Record<string, unknown>>): Decode
     tied: config.boolean('tie_word_embeddings', gemma),
     activation: activationOf(config.string(gemma ? 'hidden_activation' : 'hidden_act', gemma ? 'gelu_pytorch_tanh' : 'silu')),
     qkvBias: modelType === 'qwen2' || attentionBias,
-    outBias: attentionBias,
+    outBias: config.boolean('attention_out_bias', attentionBias),
     mlpBias: modelType === 'llama' && config.boolean('mlp_bias', false),
     headNorms: gemma || modelType === 'qwen3',
     sandwichNorms: gemma,
-    normOffset: gemma ? 1 : 0,
+    normOffset,
+    normAdded: gemma ? 1 - normOffset : 0,
     embedScale: gemma ? Math.fround(Math.sqrt(hiddenSize)) : 1,
     attentionScale: 1 / Math.sqrt(gemma ? config.number('query_pre_attn_scalar', 256) : headDim),
     windows: types.map((type) => (type === 'sliding_attention' ? window : 0)),

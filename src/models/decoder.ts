@@ -18,19 +18,21 @@ interface Block {
   readonly mlpNorm: Norm | null;
 }
 
+/** What a GGUF divides the frequencies by: its form of llama3's scaling. */
+const ROPE_FACTORS = 'rope_freqs.weight';
 const ROPE_KINDS = { default: 0, linear: 1, llama3: 2 } as const;
 
 /** Llama, Mistral, Qwen2, Qwen3 and Gemma3's text model: one forward pass, told apart by data. */
 export function buildDecoder(fields: Readonly<Record<string, unknown>>, checkpoint: Checkpoint): Built {
-  const config = decoderConfig(fields);
+  const config = decoderConfig(fields, checkpoint.metadata ? 'the GGUF' : 'config.json');
   const { hiddenSize, intermediateSize, headDim, heads, kvHeads, eps, vocabSize } = config;
   const weights = new Weights(checkpoint.tensors, 'model.');
   const list = new ModuleList();
 
-  const linear = (path: string, n: number, k: number, bias: boolean): Linear =>
-    list.linear({ path, weight: weights.matrix(`${path}.weight`, n, k), bias: bias ? weights.vector(`${path}.bias`, n) : null });
+  const linear = (path: string, n: number, k: number, bias: boolean, rotaryHeads = 0): Linear =>
+    list.linear({ path, rotaryHeads, weight: weights.matrix(`${path}.weight`, n, k), bias: bias ? weights.vector(`${path}.bias`, n) : null });
   const norm = (path: string, n: number): Norm =>
-    list.norm({ path, form: 'rms', weight: weights.vector(`${path}.weight`, n), eps, offset: config.normOffset });
+    list.norm({ path, form: 'rms', weight: weights.vector(`${path}.weight`, n), eps, offset: config.normOffset, added: config.normAdded });
 
   const embedding = list.embedding({ path: 'model.embed_tokens', weight: weights.matrix('model.embed_tokens.weight', vocabSize, hiddenSize), scale: config.embedScale, tied: config.tied });
   const blocks = Array.from({ length: config.layers }, (_, i): Block => {
@@ -38,8 +40,8 @@ export function buildDecoder(fields: Readonly<Record<string, unknown>>, checkpoi
     return {
       inputNorm: norm(`${at}.input_layernorm`, hiddenSize),
       attention: {
-        q: linear(`${at}.self_attn.q_proj`, heads * headDim, hiddenSize, config.qkvBias),
-        k: linear(`${at}.self_attn.k_proj`, kvHeads * headDim, hiddenSize, config.qkvBias),
+        q: linear(`${at}.self_attn.q_proj`, heads * headDim, hiddenSize, config.qkvBias, heads),
+        k: linear(`${at}.self_attn.k_proj`, kvHeads * headDim, hiddenSize, config.qkvBias, kvHeads),
         v: linear(`${at}.self_attn.v_proj`, kvHeads * headDim, hiddenSize, config.qkvBias),
         o: linear(`${at}.self_attn.o_proj`, hiddenSize, heads * headDim, config.outBias),
         qNorm: config.headNorms ? norm(`${at}.self_attn.q_norm`, headDim) : null,
@@ -63,6 +65,7 @@ export function buildDecoder(fields: Readonly<Record<string, unknown>>, checkpoi
     weight: config.tied ? embedding.weight : weights.matrix('lm_head.weight', vocabSize, hiddenSize),
   });
   const frequencies = config.ropes.map(() => weights.plan.vector(headDim / 2));
+  const factors = weights.has(ROPE_FACTORS) ? weights.vector(ROPE_FACTORS, headDim / 2) : null;
 
   /** tokens → embed → n × (norm → attention → add → norm → MLP → add) → norm → head */
   const forward = (ops: Ops): Value => {
@@ -78,8 +81,10 @@ export function buildDecoder(fields: Readonly<Record<string, unknown>>, checkpoi
     return ops.linear(head, ops.norm(finalNorm, ops.outputs(x)));
   };
 
-  const prepare = ({ kernels }: Runtime): void => config.ropes.forEach((rope: RopeSpec, i) =>
-    kernels.inverseFrequencies(frequencies[i]!.ptr, headDim, rope.base, ROPE_KINDS[rope.kind], rope.factor, rope.low, rope.high, rope.original));
+  const prepare = ({ kernels }: Runtime): void => {
+    config.ropes.forEach((rope: RopeSpec, i) => kernels.inverseFrequencies(frequencies[i]!.ptr, headDim, rope.base, ROPE_KINDS[rope.kind], rope.factor, rope.low, rope.high, rope.original));
+    if (factors) kernels.stretchFrequencies(frequencies[0]!.ptr, factors.ptr, headDim / 2);
+  };
 
   return {
     weights,

@@ -6,7 +6,10 @@ interface Named {
   readonly slot: number;
 }
 
-/** y = W x + b; `transposed` marks GPT-2's Conv1D, whose file holds [in, out]. `tied` marks a weight that an embedding owns too. */
+/**
+ * y = W x + b; `transposed` marks GPT-2's Conv1D, whose file holds [in, out]. `tied` marks a weight that an embedding owns too. `rotaryHeads`: of q and k, the heads that turn with the position
+ * (0 elsewhere), whose rows an adapter of llama.cpp's keeps interleaved.
+ */
 export interface Linear extends Named {
   readonly kind: 'linear';
   readonly weight: Matrix;
@@ -14,6 +17,7 @@ export interface Linear extends Named {
   readonly transposed: boolean;
   readonly isOutputHead: boolean;
   readonly tied: boolean;
+  readonly rotaryHeads: number;
 }
 
 /** y = scale · E[id]. */
@@ -44,7 +48,10 @@ export interface Conv1d extends Named {
   readonly paddingMode: (typeof PADDING_MODES)[number];
 }
 
-/** RMSNorm: x / rms(x) · (offset + w); LayerNorm: (x − mean) / σ · w + b. */
+/**
+ * RMSNorm: x / rms(x) · (offset + w); LayerNorm: (x − mean) / σ · w + b. `added` is what the file's weights have in them beyond those of Hugging Face's checkpoints: 1 of a Gemma in GGUF, whose offset
+ * is 0 then.
+ */
 export interface Norm extends Named {
   readonly kind: 'norm';
   readonly form: 'rms' | 'layer';
@@ -52,6 +59,7 @@ export interface Norm extends Named {
   readonly bias: Vector | null;
   readonly eps: number;
   readonly offset: number;
+  readonly added: number;
 }
 
 export type Module = Linear | Embedding | Conv1d | Norm;

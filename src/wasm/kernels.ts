@@ -55,6 +55,7 @@ export interface Kernels {
   softmax(y: N, x: N, m: N, n: N): void;
   // attention
   inverseFrequencies(dst: N, dim: N, base: N, kind: N, factor: N, low: N, high: N, original: N): void;
+  stretchFrequencies(frequencies: N, factors: N, half: N): void;
   angles(dst: N, positions: N, frequencies: N, rows: N, half: N, attentionScaling: N): void;
   rope(x: N, ldx: N, angles: N, rows: N, heads: N, headDim: N, rotaryDim: N): void;
   kvStore(table: N, k: N, ldk: N, v: N, ldv: N, position: N, rows: N, kvHeads: N, headDim: N): void;

@@ -155,7 +155,9 @@ export const attentionChecks: Check[] = [
       bench.call('inverseFrequencies', dst, dim!, base!, kind!, factor!, 1, 4, 8192);
       // f32 steps against f64: an exponent 2i/dim rounded to f32 is magnified by ln(base) ≤ 14.
       bench.close('frequencies', dst, dim! / 2, 2e-6, 1e-12);
-      bench.untouched('inverseFrequencies');
+      bench.call('stretchFrequencies', dst, bench.f32(dim! / 2), dim! / 2);
+      bench.close('stretched', dst, dim! / 2, 2e-6, 1e-12);
+      bench.untouched('inverseFrequencies, stretchFrequencies');
     },
   } satisfies Check)),
 ];
