@@ -1,6 +1,6 @@
 """Writes the goldens, or compares them with what is committed.
 
-    python3 tests/golden/make.py [name ...]           writes all, or the models / blocks / layers / combine / defaults named
+    python3 tests/golden/make.py [name ...]           writes all, or the models / gguf / blocks / layers / combine / defaults named
     python3 tests/golden/make.py --check [name ...]   makes them again elsewhere and compares; exit code 1 on a difference
 """
 
@@ -25,6 +25,7 @@ import blocks
 import cases
 import combine
 import defaults
+import gguf_files
 import layers
 import models
 import texts
@@ -49,6 +50,7 @@ PARTS = {name: write_model for name in models.MODELS} | {
     "layers": lambda name, root: layers.write(root / "layers"),
     "combine": lambda name, root: combine.write(root / "combine"),
     "defaults": lambda name, root: defaults.write(root),
+    "gguf": lambda name, root: gguf_files.write(root / "gguf", HERE / "models"),
     "texts": lambda name, root: texts.write(root),
 }
 
@@ -57,6 +59,8 @@ def difference(made, committed):
     """A line on how two files differ, or None."""
     if not committed.exists():
         return "is not committed"
+    if made.suffix == ".gguf":
+        return None if made.read_bytes() == committed.read_bytes() else "has other bytes"
     if made.suffix != ".safetensors":
         same = json.loads(made.read_text()) == json.loads(committed.read_text())
         return None if same else "differs"

@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { createEngine, type ModelOrigin } from '../../src/index.js';
+import { difference, GOLDEN, readTensors } from './golden.js';
+
+// The golden models as llama.cpp's converters write them (tests/golden/gguf_files.py): the same weights under other names, in another order, the rows of q and k interleaved.
+const FOLDER = `${GOLDEN}gguf`;
+const TOKENS = [3, 17, 40, 5, 60, 45, 24, 65, 4, 4, 59, 55, 50, 2, 31, 8, 8, 22];
+
+async function logitsOf(model: ModelOrigin, tokens: readonly number[], adapter?: string): Promise<Float32Array> {
+  const engine = await createEngine({ model });
+  try {
+    if (adapter !== undefined) await engine.adapters.load('a', adapter);
+    return engine.logits(tokens, { adapters: adapter === undefined ? {} : { a: 1 } });
+  } finally {
+    engine.dispose();
+  }
+}
+
+/** Compared as bits: a message of a thousand numbers helps nobody. */
+const sameBits = (a: Float32Array, b: Float32Array): void => {
+  assert.ok(Buffer.from(a.buffer, a.byteOffset, a.byteLength).equals(Buffer.from(b.buffer, b.byteOffset, b.byteLength)), `other bits, largest difference ${difference(a, b)}`);
+};
+
+/** A golden model's folder, its configuration changed. */
+function changed(name: string, change: Readonly<Record<string, unknown>>): Record<string, Uint8Array | string> {
+  const config = JSON.parse(readFileSync(`${GOLDEN}models/${name}/config.json`, 'utf8')) as Record<string, unknown>;
+  return { 'config.json': JSON.stringify({ ...config, ...change }), 'model.safetensors': readFileSync(`${GOLDEN}models/${name}/model.safetensors`) };
+}
+
+const floats = suite('GGUF beside the folder it was made of');
+for (const name of ['llama_tied', 'llama_f16', 'qwen2', 'qwen3', 'gemma3']) {
+  floats(`${name}: the same bits`, async () => {
+    // A GGUF has no query_pre_attn_scalar: llama.cpp takes the heads' size.
+    const folder = name === 'gemma3' ? changed(name, { query_pre_attn_scalar: 10 }) : `${GOLDEN}models/${name}`;
+    sameBits(await logitsOf(`${FOLDER}/${name}.gguf`, TOKENS), await logitsOf(folder, TOKENS));
+  });
+}
+for (const name of ['llama3', 'llama_old']) {
+  floats(`${name}: frequencies divided by rope_freqs are llama3's but for their rounding`, async () => {
+    const off = difference(await logitsOf(`${FOLDER}/${name}.gguf`, TOKENS), await logitsOf(`${GOLDEN}models/${name}`, TOKENS));
+    assert.ok(off < 2e-6, `largest difference ${off}`);
+  });
+}
+floats.run();
+
+const quantised = suite('quantised GGUF beside transformers on what gguf-py reads in it');
+const golden = readTensors(`${FOLDER}/golden.safetensors`);
+const cases = JSON.parse(readFileSync(`${FOLDER}/cases.json`, 'utf8')) as Record<string, number[]>;
+for (const [name, tokens] of Object.entries(cases)) {
+  quantised(name, async () => {
+    const off = difference(await logitsOf(`${FOLDER}/${name}.gguf`, tokens), golden.get(name)!.data);
+    assert.ok(off < 0.02, `largest difference ${off}`);
+    console.log(off);
+  });
+}
+quantised.run();
