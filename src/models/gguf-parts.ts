@@ -7,6 +7,7 @@ import type { ByteSource } from '../store/source.js';
 export interface GgufParts {
   /** Of the first part; the others hold their number only. */
   readonly metadata: GgufMetadata;
+  readonly types: GgufHeader['types'];
   readonly tensors: GgufHeader['tensors'];
   /** Which file each tensor lies in. */
   sourceOf(tensor: GgufTensor): ByteSource;
@@ -48,7 +49,7 @@ export async function openGgufParts({ source, name, sibling }: OpenedFile): Prom
     }
     const promised = first.metadata.get('split.tensors.count');
     if (promised !== undefined && promised !== tensors.size) throw split(`The ${count} parts hold ${tensors.size} tensors: expected the ${String(promised)} that the first one promises.`, promised, tensors.size);
-    return { metadata: first.metadata, tensors, sources, sourceOf: (tensor) => places.get(tensor)! };
+    return { metadata: first.metadata, types: first.types, tensors, sources, sourceOf: (tensor) => places.get(tensor)! };
   } catch (error) {
     for (const open of sources) await open.close();
     throw error;
