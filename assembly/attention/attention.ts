@@ -11,41 +11,42 @@
 //
 // so its bits depend on its position and window alone, not on rows, chunks or the other heads.
 //
+// The cache is f32, f16 or q8 (kv.ts). Of f16, s_t and p_t are multiplied by the scales of key and value, both powers of two, so nothing is rounded but what was
+// when it was stored. q8 has integer products and its own file: attention_q8.ts.
+//
 // scratch: for each vector in work a row of 32 + D floats, D = headDim rounded up to 8, then 2:
 //
 //   [ scores, then weights: V × 32 ][ o: V × D ][ m, l: V × 2 ]      V = min(rows, ⌊32 / group⌋ or 1) · group ≤ max(32, group)
 //
-// so max(32, heads / kvHeads) · (headDim rounded up to 8 + 34) floats are enough, whatever the rows; each range from … to needs its own.
-import { exp1, exp4 } from '../simd/exp';
-import { laneMask, maxLanes, storeLanes, sumLanes } from '../simd/lanes';
-import { BLOCK, blockOf, halfBytes } from './kv';
+// so, with what q8 has besides, max(32, heads / kvHeads) · (3/2 · (headDim rounded up to 8) + 36) floats are enough, whatever the rows and the dtype; each range
+// from … to needs its own.
+import { F16, F32 } from '../simd/dtype';
+import { chunkOfBytes } from './attention_q8';
+import { BLOCK, blockOf, keyBytes, valueBytes } from './kv';
+import { divide, firstSeen, seenFrom, seenTo, softmaxOfBlock } from './softmax';
 import { scores1, scores2, scores3, scores4, values1, values2, values3, values4 } from './tiles';
 
 /** Rows of one group that go through the blocks together hold at most this many vectors, unless the group itself is larger. */
 const VECTORS: i32 = 32;
 
 export function attention(y: usize, ldy: i32, q: usize, ldq: i32, table: usize, position: i32, rows: i32, heads: i32, kvHeads: i32, headDim: i32, scale: f32,
-    window: i32, scratch: usize, from: i32, to: i32): void {
+    window: i32, dtype: i32, scratch: usize, from: i32, to: i32): void {
   const group = heads / kvHeads;
   const chunk = max<i32>(1, VECTORS / group);
   for (let kvHead = from; kvHead < to; kvHead++) {
     const column = <usize>(kvHead * group) * (<usize>headDim << 2);
     for (let i = 0; i < rows; i += chunk) {
-      chunkOfRows(y + column + <usize>i * (<usize>ldy << 2), <usize>ldy << 2, q + column + <usize>i * (<usize>ldq << 2), <usize>ldq << 2, table,
-        position + i, min<i32>(chunk, rows - i), group, kvHead, headDim, scale, window, scratch);
+      const yi = y + column + <usize>i * (<usize>ldy << 2), qi = q + column + <usize>i * (<usize>ldq << 2);
+      const count = min<i32>(chunk, rows - i);
+      if (dtype == F32) chunkOfRows<f32>(yi, <usize>ldy << 2, qi, <usize>ldq << 2, table, position + i, count, group, kvHead, headDim, scale, window, scratch);
+      else if (dtype == F16) chunkOfRows<i16>(yi, <usize>ldy << 2, qi, <usize>ldq << 2, table, position + i, count, group, kvHead, headDim, scale, window, scratch);
+      else chunkOfBytes(yi, <usize>ldy << 2, qi, <usize>ldq << 2, table, position + i, count, group, kvHead, headDim, scale, window, scratch);
     }
   }
 }
 
-/** The first position that the row at p sees. */
-// @ts-ignore: decorator
-@inline
-function firstSeen(p: i32, window: i32): i32 {
-  return window > 0 ? max<i32>(0, p - window + 1) : 0;
-}
-
 /** rows × group vectors; vector j is head j % group of row j / group. */
-function chunkOfRows(y: usize, ldy: usize, q: usize, ldq: usize, table: usize, position: i32, rows: i32, group: i32, kvHead: i32, headDim: i32,
+function chunkOfRows<W>(y: usize, ldy: usize, q: usize, ldq: usize, table: usize, position: i32, rows: i32, group: i32, kvHead: i32, headDim: i32,
     scale: f32, window: i32, scratch: usize): void {
   const vectors = rows * group;
   const headBytes = <usize>headDim << 2;
@@ -58,11 +59,17 @@ function chunkOfRows(y: usize, ldy: usize, q: usize, ldq: usize, table: usize, p
     store<f32>(sums + (<usize>j << 3), 0, 4);
   }
 
+  // Halves have their 32 scales in front.
+  const dtype = isFloat<W>() ? F32 : F16;
+  const skip: usize = isFloat<W>() ? 0 : 128;
+  const half = keyBytes(headDim, dtype), whole = half + valueBytes(headDim, dtype);
+  const rowBytes = <usize>headDim * sizeof<W>();
   const lastBlock = (position + rows - 1) / BLOCK;
   for (let block = firstSeen(position, window) / BLOCK; block <= lastBlock; block++) {
     const start = block * BLOCK;
-    const keys = blockOf(table, block) + <usize>kvHead * (halfBytes(headDim) << 1);
-    const values = keys + halfBytes(headDim);
+    const keyScales = blockOf(table, block) + <usize>kvHead * whole, valueScales = keyScales + half;
+    const keys = keyScales + skip, values = valueScales + skip;
+    const scales: usize = isFloat<W>() ? 0 : keyScales;
     for (let j = 0; j < vectors; j += 4) {
       const count = min<i32>(4, vectors - j);
       const weights = scratch + (<usize>j << 7);
@@ -76,9 +83,10 @@ function chunkOfRows(y: usize, ldy: usize, q: usize, ldq: usize, table: usize, p
       if (from0 >= to0 && count == 1) continue;
       const q0 = q + <usize>row0 * ldq + <usize>(j - row0 * group) * headBytes;
       if (count == 1) {
-        scores1(weights, q0, keys, headDim);
-        softmaxOfBlock(weights, out, outBytes, sum, scale, from0, to0);
-        values1(out, weights, values, headBytes, outBytes, from0, to0);
+        scores1<W>(weights, q0, keys, headDim);
+        softmaxOfBlock(weights, scales, out, outBytes, sum, scale, from0, to0);
+        if (!isFloat<W>()) multiply(weights, valueScales);
+        values1<W>(out, weights, values, rowBytes, outBytes, from0, to0);
         continue;
       }
       const p1 = position + row1;
@@ -86,41 +94,43 @@ function chunkOfRows(y: usize, ldy: usize, q: usize, ldq: usize, table: usize, p
       const from1 = seenFrom(p1, window, start), to1 = seenTo(p1, start);
       let from2 = from1, to2 = to1, from3 = from1, to3 = to1;
       if (count == 2) {
-        scores2(weights, q0, q1, keys, headDim);
+        scores2<W>(weights, q0, q1, keys, headDim);
       } else {
         const p2 = position + row2;
         const q2 = q + <usize>row2 * ldq + <usize>(j + 2 - row2 * group) * headBytes;
         from2 = seenFrom(p2, window, start); to2 = seenTo(p2, start);
         from3 = from2; to3 = to2;
         if (count == 3) {
-          scores3(weights, q0, q1, q2, keys, headDim);
+          scores3<W>(weights, q0, q1, q2, keys, headDim);
         } else {
           const p3 = position + row3;
           const q3 = q + <usize>row3 * ldq + <usize>(j + 3 - row3 * group) * headBytes;
           from3 = seenFrom(p3, window, start); to3 = seenTo(p3, start);
-          scores4(weights, q0, q1, q2, q3, keys, headDim);
-          softmaxOfBlock(weights + 384, out + 3 * outBytes, outBytes, sum + 24, scale, from3, to3);
+          scores4<W>(weights, q0, q1, q2, q3, keys, headDim);
+          softmaxOfBlock(weights + 384, scales, out + 3 * outBytes, outBytes, sum + 24, scale, from3, to3);
         }
-        softmaxOfBlock(weights + 256, out + 2 * outBytes, outBytes, sum + 16, scale, from2, to2);
+        softmaxOfBlock(weights + 256, scales, out + 2 * outBytes, outBytes, sum + 16, scale, from2, to2);
       }
-      softmaxOfBlock(weights + 128, out + outBytes, outBytes, sum + 8, scale, from1, to1);
-      softmaxOfBlock(weights, out, outBytes, sum, scale, from0, to0);
+      softmaxOfBlock(weights + 128, scales, out + outBytes, outBytes, sum + 8, scale, from1, to1);
+      softmaxOfBlock(weights, scales, out, outBytes, sum, scale, from0, to0);
+
+      if (!isFloat<W>()) for (let n = 0; n < count; n++) multiply(weights + (<usize>n << 7), valueScales);
 
       // Values that all of the tile see go through it together; those before and after, that only some see, one vector at a time (the first never sees past the others).
       // Weights of positions a vector does not see are never multiplied: 0 · v could still be NaN or turn −0 into 0.
       let shared = max<i32>(max<i32>(from0, from1), max<i32>(from2, from3));
       let end = min<i32>(min<i32>(to0, to1), min<i32>(to2, to3));
       if (shared >= end) shared = end = BLOCK; // nothing is shared: each vector for itself, "before"
-      values1(out, weights, values, headBytes, outBytes, from0, min<i32>(shared, to0));
-      values1(out + outBytes, weights + 128, values, headBytes, outBytes, from1, min<i32>(shared, to1));
-      if (count > 2) values1(out + 2 * outBytes, weights + 256, values, headBytes, outBytes, from2, min<i32>(shared, to2));
-      if (count > 3) values1(out + 3 * outBytes, weights + 384, values, headBytes, outBytes, from3, min<i32>(shared, to3));
-      if (count == 2) values2(out, weights, values, headBytes, outBytes, shared, end);
-      else if (count == 3) values3(out, weights, values, headBytes, outBytes, shared, end);
-      else values4(out, weights, values, headBytes, outBytes, shared, end);
-      values1(out + outBytes, weights + 128, values, headBytes, outBytes, end, to1);
-      if (count > 2) values1(out + 2 * outBytes, weights + 256, values, headBytes, outBytes, end, to2);
-      if (count > 3) values1(out + 3 * outBytes, weights + 384, values, headBytes, outBytes, end, to3);
+      values1<W>(out, weights, values, rowBytes, outBytes, from0, min<i32>(shared, to0));
+      values1<W>(out + outBytes, weights + 128, values, rowBytes, outBytes, from1, min<i32>(shared, to1));
+      if (count > 2) values1<W>(out + 2 * outBytes, weights + 256, values, rowBytes, outBytes, from2, min<i32>(shared, to2));
+      if (count > 3) values1<W>(out + 3 * outBytes, weights + 384, values, rowBytes, outBytes, from3, min<i32>(shared, to3));
+      if (count == 2) values2<W>(out, weights, values, rowBytes, outBytes, shared, end);
+      else if (count == 3) values3<W>(out, weights, values, rowBytes, outBytes, shared, end);
+      else values4<W>(out, weights, values, rowBytes, outBytes, shared, end);
+      values1<W>(out + outBytes, weights + 128, values, rowBytes, outBytes, end, to1);
+      if (count > 2) values1<W>(out + 2 * outBytes, weights + 256, values, rowBytes, outBytes, end, to2);
+      if (count > 3) values1<W>(out + 3 * outBytes, weights + 384, values, rowBytes, outBytes, end, to3);
     }
   }
 
@@ -130,62 +140,9 @@ function chunkOfRows(y: usize, ldy: usize, q: usize, ldq: usize, table: usize, p
   }
 }
 
+/** 32 weights times the scales of their values; of positions that are not seen anything may come out. */
 // @ts-ignore: decorator
 @inline
-function seenFrom(p: i32, window: i32, start: i32): i32 {
-  return max<i32>(0, firstSeen(p, window) - start);
-}
-
-// @ts-ignore: decorator
-@inline
-function seenTo(p: i32, start: i32): i32 {
-  return min<i32>(BLOCK, p - start + 1);
-}
-
-/** Turns the 32 scores into weights, of which only from … to are meant; scales o and l to the new maximum and adds the weights to l. */
-function softmaxOfBlock(scores: usize, out: usize, outBytes: usize, sum: usize, scale: f32, from: i32, to: i32): void {
-  if (from >= to) return;
-  const factor = f32x4.splat(scale);
-  const hidden = f32x4.splat(-Infinity);
-  let top = hidden;
-  if (from == 0 && to == BLOCK) {
-    for (let at = scores, end = scores + 128; at < end; at += 16) {
-      const s = f32x4.mul(v128.load(at), factor);
-      v128.store(at, s);
-      top = f32x4.pmax(top, s);
-    }
-  } else {
-    // -infinity where the vector does not see; so those weights become 0. What lay there (anything) is not looked at.
-    for (let t = 0; t < BLOCK; t += 4) {
-      const at = scores + (<usize>t << 2);
-      const seen = v128.andnot(laneMask(to - t), laneMask(from - t));
-      const s = v128.bitselect(f32x4.mul(v128.load(at), factor), hidden, seen);
-      v128.store(at, s);
-      top = f32x4.pmax(top, s);
-    }
-  }
-  const before = load<f32>(sum);
-  let highest = max<f32>(before, maxLanes(top));
-  // Every score so far was -infinity (an overflow in the model): e^(-∞ − -∞) would be NaN.
-  if (highest == -Infinity) highest = 0;
-  const m = f32x4.splat(highest);
-  let total = f32x4.splat(0);
-  for (let end = scores + 128; scores < end; scores += 16) {
-    const p = exp4(f32x4.sub(v128.load(scores), m));
-    v128.store(scores, p);
-    total = f32x4.add(total, p);
-  }
-  const rescale = exp1(before - highest);
-  store<f32>(sum, highest);
-  store<f32>(sum, load<f32>(sum, 4) * rescale + sumLanes(total), 4);
-  if (rescale == 1) return;
-  const a = f32x4.splat(rescale);
-  for (let end = out + outBytes; out < end; out += 16) v128.store(out, f32x4.mul(v128.load(out), a));
-}
-
-function divide(y: usize, out: usize, sum: f32, headDim: i32): void {
-  const l = f32x4.splat(sum);
-  let left = headDim;
-  for (; left >= 4; left -= 4, y += 16, out += 16) v128.store(y, f32x4.div(v128.load(out), l));
-  if (left) storeLanes(y, f32x4.div(v128.load(out), l), left);
+function multiply(weights: usize, scales: usize): void {
+  for (let at: usize = 0; at < 128; at += 16) v128.store(weights + at, f32x4.mul(v128.load(weights + at), v128.load(scales + at)));
 }

@@ -46,38 +46,140 @@ export function rope(x: usize, ldx: i32, table: usize, rows: i32, heads: i32, he
   }
 }
 
-/** Where element d of the key (part 0) or value (part 1) of a kv head at a position stands. */
-function place(table: usize, position: i32, kvHead: i32, headDim: i32, part: i32, d: i32): usize {
-  const block = <usize>load<u32>(table + <usize>(position / 32) * 4);
-  const t = <usize>(position % 32);
-  const start = block + <usize>kvHead * <usize>headDim * 64 * 4 + <usize>part * <usize>headDim * 32 * 4;
-  return start + (part ? t * <usize>headDim + <usize>d : <usize>d * 32 + t) * 4;
+// The cache as kv.ts draws it, element by element. part 0: keys, 1: values.
+
+/** Bytes of the scales of a part of a head. */
+function scaleBytes(headDim: i32, dtype: i32, part: i32): usize {
+  if (dtype == 0) return 0;
+  return dtype == 3 && part == 0 ? <usize>((headDim + 31) / 32) * 128 : 128;
 }
 
-export function kvStore(table: usize, k: usize, ldk: i32, v: usize, ldv: i32, position: i32, rows: i32, kvHeads: i32, headDim: i32): void {
+function partBytes(headDim: i32, dtype: i32, part: i32): usize {
+  const scales = scaleBytes(headDim, dtype, part);
+  if (dtype == 0) return <usize>headDim * 128;
+  if (dtype == 2) return scales + <usize>headDim * 64;
+  return scales + (part == 0 ? <usize>((headDim + 1) / 2) * 64 : <usize>((headDim + 7) / 8) * 8 * 32);
+}
+
+export function kvBlockBytes(kvHeads: i32, headDim: i32, dtype: i32): i32 {
+  return kvHeads * <i32>(partBytes(headDim, dtype, 0) + partBytes(headDim, dtype, 1));
+}
+
+/** Where a part of a kv head begins in the block of a position. */
+function partOf(table: usize, position: i32, kvHead: i32, headDim: i32, dtype: i32, part: i32): usize {
+  const head = partBytes(headDim, dtype, 0) + partBytes(headDim, dtype, 1);
+  return <usize>load<u32>(table + <usize>(position / 32) * 4) + <usize>kvHead * head + (part ? partBytes(headDim, dtype, 0) : 0);
+}
+
+/** Where element d stands, behind the scales of its part. */
+function place(at: usize, position: i32, headDim: i32, dtype: i32, part: i32, d: i32): usize {
+  const t = <usize>(position % 32), column = <usize>d;
+  const start = at + scaleBytes(headDim, dtype, part);
+  if (dtype == 3) return start + (part ? t / 2 * <usize>((headDim + 7) / 8) * 16 + column * 2 + t % 2 : column / 2 * 64 + t * 2 + column % 2);
+  return start + (part ? t * <usize>headDim + column : column * 32 + t) * (dtype == 2 ? 2 : 4);
+}
+
+/** Where the scale of element d stands. */
+function scaleOf(at: usize, position: i32, dtype: i32, part: i32, d: i32): usize {
+  return at + <usize>(position % 32) * 4 + (dtype == 3 && part == 0 ? <usize>(d / 32) * 128 : 0);
+}
+
+/** What the cache holds of element d of the key or value of a kv head at a position. */
+function element(table: usize, position: i32, kvHead: i32, headDim: i32, dtype: i32, part: i32, d: i32): f64 {
+  const at = partOf(table, position, kvHead, headDim, dtype, part);
+  const p = place(at, position, headDim, dtype, part, d);
+  if (dtype == 0) return <f64>load<f32>(p);
+  const scale = <f64>load<f32>(scaleOf(at, position, dtype, part, d));
+  if (dtype == 3) return scale * <f64>load<i8>(p);
+  const h = <u32>load<u16>(p), exponent = h >> 10 & 31;
+  const magnitude = exponent == 0 ? 0.0 : (1.0 + <f64>(h & 1023) / 1024.0) * reinterpret<f64>(<u64>(exponent + 1008) << 52);
+  return scale * (h & 0x8000 ? -magnitude : magnitude);
+}
+
+/** The half nearest to |x| in 0 … 2^15, ties to even; below 2^-14: 0. */
+function half(x: f64): u32 {
+  const magnitude = NativeMath.abs(x), sign: u32 = x < 0 ? 0x8000 : 0;
+  if (magnitude < 6.103515625e-5) return 0;
+  let exponent = 0;
+  while (magnitude >= NativeMath.pow(2.0, <f64>(exponent + 1))) exponent++;
+  while (magnitude < NativeMath.pow(2.0, <f64>exponent)) exponent--;
+  const steps = <u32>even((magnitude / NativeMath.pow(2.0, <f64>exponent) - 1.0) * 1024.0);
+  return sign | (<u32>(exponent + 15) * 1024 + steps);
+}
+
+/** The nearest integer, ties to even. */
+function even(x: f64): f64 {
+  const below = NativeMath.floor(x), over = x - below;
+  if (over < 0.5 || over == 0.5 && below % 2.0 == 0.0) return below;
+  return below + 1.0;
+}
+
+function largestOf(x: usize, count: i32): f32 {
+  let largest: f32 = 0;
+  for (let d = 0; d < count; d++) {
+    const value = Mathf.abs(load<f32>(x + <usize>d * 4));
+    if (value != value) return NaN;
+    if (value > largest) largest = value;
+  }
+  return largest;
+}
+
+/** Stores `count` elements from x, element d of the part first, that share a scale. */
+function storeShare(at: usize, x: usize, position: i32, headDim: i32, dtype: i32, part: i32, first: i32, count: i32): void {
+  const largest = largestOf(x, count);
+  const usable = largest >= 1e-30 && largest < Infinity;
+  let scale: f32 = largest < Infinity ? 0 : NaN, inverse: f32 = 0;
+  if (usable && dtype == 3) {
+    scale = largest / 127;
+    inverse = <f32>127 / largest;
+  } else if (usable) {
+    scale = 1;
+    while (largest / scale >= 32768) scale *= 2;
+    while (largest / scale < 16384) scale /= 2;
+    inverse = 1 / scale;
+  }
+  store<f32>(scaleOf(at, position, dtype, part, first), scale);
+  for (let d = 0; d < count; d++) {
+    const scaled: f32 = usable ? load<f32>(x + <usize>d * 4) * inverse : 0;
+    const p = place(at, position, headDim, dtype, part, first + d);
+    if (dtype == 3) store<i8>(p, <i8>even(<f64>scaled));
+    else store<u16>(p, <u16>half(<f64>scaled));
+  }
+}
+
+function storePart(at: usize, x: usize, position: i32, headDim: i32, dtype: i32, part: i32): void {
+  if (dtype == 0) {
+    for (let d = 0; d < headDim; d++) store<f32>(place(at, position, headDim, 0, part, d), load<f32>(x + <usize>d * 4));
+  } else if (dtype == 3 && part == 0) {
+    for (let d = 0; d < headDim; d += 32) storeShare(at, x + <usize>d * 4, position, headDim, 3, 0, d, min<i32>(32, headDim - d));
+    if (headDim % 2) store<i8>(place(at, position, headDim, 3, 0, headDim), 0);
+  } else {
+    storeShare(at, x, position, headDim, dtype, part, 0, headDim);
+  }
+}
+
+export function kvStore(table: usize, k: usize, ldk: i32, v: usize, ldv: i32, position: i32, rows: i32, kvHeads: i32, headDim: i32, dtype: i32): void {
   for (let i = 0; i < rows; i++) {
     for (let h = 0; h < kvHeads; h++) {
-      for (let d = 0; d < headDim; d++) {
-        const column = <usize>h * <usize>headDim + <usize>d;
-        store<f32>(place(table, position + i, h, headDim, 0, d), load<f32>(k + (<usize>i * <usize>ldk + column) * 4));
-        store<f32>(place(table, position + i, h, headDim, 1, d), load<f32>(v + (<usize>i * <usize>ldv + column) * 4));
-      }
+      const column = <usize>h * <usize>headDim;
+      storePart(partOf(table, position + i, h, headDim, dtype, 0), k + (<usize>i * <usize>ldk + column) * 4, position + i, headDim, dtype, 0);
+      storePart(partOf(table, position + i, h, headDim, dtype, 1), v + (<usize>i * <usize>ldv + column) * 4, position + i, headDim, dtype, 1);
     }
   }
 }
 
-function score(q: usize, table: usize, position: i32, kvHead: i32, headDim: i32, scale: f64): f64 {
+function score(q: usize, table: usize, position: i32, kvHead: i32, headDim: i32, dtype: i32, scale: f64): f64 {
   let s: f64 = 0;
-  for (let d = 0; d < headDim; d++) s += <f64>load<f32>(q + <usize>d * 4) * <f64>load<f32>(place(table, position, kvHead, headDim, 0, d));
+  for (let d = 0; d < headDim; d++) s += <f64>load<f32>(q + <usize>d * 4) * element(table, position, kvHead, headDim, dtype, 0, d);
   return s * scale;
 }
 
 /** The row of sums of `attention`: up to 256 f64. */
 const SUMS: usize = memory.data(256 * 8, 16);
 
-/** The textbook softmax over all keys a row sees, in f64; `scratch` is not used; headDim at most 256. */
+/** The textbook softmax over what the cache holds of all keys a row sees, in f64; `scratch` is not used; headDim at most 256. */
 export function attention(y: usize, ldy: i32, q: usize, ldq: i32, table: usize, position: i32, rows: i32, heads: i32, kvHeads: i32, headDim: i32, scale: f32,
-    window: i32, scratch: usize, from: i32, to: i32): void {
+    window: i32, dtype: i32, scratch: usize, from: i32, to: i32): void {
   const group = heads / kvHeads;
   for (let i = 0; i < rows; i++) {
     const last = position + i;
@@ -86,14 +188,14 @@ export function attention(y: usize, ldy: i32, q: usize, ldq: i32, table: usize, 
       const query = q + (<usize>i * <usize>ldq + <usize>h * <usize>headDim) * 4;
       const out = y + (<usize>i * <usize>ldy + <usize>h * <usize>headDim) * 4;
       let top: f64 = -Infinity, total: f64 = 0;
-      for (let t = first; t <= last; t++) top = max<f64>(top, score(query, table, t, h / group, headDim, <f64>scale));
+      for (let t = first; t <= last; t++) top = max<f64>(top, score(query, table, t, h / group, headDim, dtype, <f64>scale));
       for (let d = 0; d < headDim; d++) store<f64>(SUMS + <usize>d * 8, 0);
       for (let t = first; t <= last; t++) {
-        const p = NativeMath.exp(score(query, table, t, h / group, headDim, <f64>scale) - top);
+        const p = NativeMath.exp(score(query, table, t, h / group, headDim, dtype, <f64>scale) - top);
         total += p;
         for (let d = 0; d < headDim; d++) {
           const sum = SUMS + <usize>d * 8;
-          store<f64>(sum, load<f64>(sum) + p * <f64>load<f32>(place(table, t, h / group, headDim, 1, d)));
+          store<f64>(sum, load<f64>(sum) + p * element(table, t, h / group, headDim, dtype, 1, d));
         }
       }
       for (let d = 0; d < headDim; d++) store<f32>(out + <usize>d * 4, <f32>(load<f64>(SUMS + <usize>d * 8) / total));

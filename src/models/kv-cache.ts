@@ -24,7 +24,7 @@ export class KvCache {
     this.#runtime = runtime;
     this.#shape = shape;
     this.#maxBlocks = Math.ceil(contextLength / KV_BLOCK);
-    this.#layerBytes = shape.kvHeads * shape.headDim * 2 * KV_BLOCK * 4;
+    this.#layerBytes = runtime.kernels.kvBlockBytes(shape.kvHeads, shape.headDim, 0);
     this.#table = runtime.kv.alloc(shape.layers * this.#maxBlocks * 4);
   }
 

@@ -16,6 +16,8 @@ export interface Segment {
   /** Byte offset of the sequence's KV table of layer 0, and bytes from one layer's table to the next. */
   table: number;
   tableStride: number;
+  /** The dtype of the KV blocks: its code in the kernels' ABI. */
+  kvDtype: number;
   /** The blend: entries of scale 0 are not in it. */
   readonly entries: Entry[];
   entryCount: number;
@@ -50,7 +52,7 @@ export interface Workspace {
   bytes: number;
 }
 
-const segment = (): Segment => ({ from: 0, rows: 0, position: 0, table: 0, tableStride: 0, entries: [], entryCount: 0 });
+const segment = (): Segment => ({ from: 0, rows: 0, position: 0, table: 0, tableStride: 0, kvDtype: 0, entries: [], entryCount: 0 });
 
 /** A frame with no rows; the three index buffers belong to the caller. */
 export const createFrame = (ids: number, positions: number, outputRows: number, maxRows: number, maxOutputs: number): Frame =>
@@ -68,7 +70,7 @@ export function addSegment(domain: Domain, rows: number, position: number): Segm
   added.from = domain.rows;
   added.rows = rows;
   added.position = position;
-  added.table = added.tableStride = added.entryCount = 0;
+  added.table = added.tableStride = added.kvDtype = added.entryCount = 0;
   domain.rows += rows;
   return added;
 }

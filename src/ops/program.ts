@@ -10,7 +10,7 @@ import { runNorm } from './run-norm.js';
 
 /** Floats of scratch that the attention kernel asks for: see the head of assembly/attention/attention.ts. */
 const attentionScratch = ({ heads, kvHeads, headDim }: { heads: number; kvHeads: number; headDim: number }): number =>
-  Math.max(32, heads / kvHeads) * (Math.ceil(headDim / 8) * 8 + 34);
+  Math.max(32, heads / kvHeads) * (Math.ceil(headDim / 8) * 12 + 36);
 
 /**
  * A recorded forward pass over planned buffers, replayed once for each frame. The buffers live in the activations arena until {@link dispose}.
@@ -119,11 +119,11 @@ export class Program {
         const { layer, heads, kvHeads, headDim, scale, window } = op.spec;
         const { segments, count } = frame.tokens;
         for (let i = 0; i < count; i++) {
-          const { from, rows, position, table, tableStride } = segments[i]!;
+          const { from, rows, position, table, tableStride, kvDtype } = segments[i]!;
           const layerTable = table + layer * tableStride;
-          kernels.kvStore(layerTable, op.k.ptr + from * op.k.ld * 4, op.k.ld, op.v.ptr + from * op.v.ld * 4, op.v.ld, position, rows, kvHeads, headDim);
+          kernels.kvStore(layerTable, op.k.ptr + from * op.k.ld * 4, op.k.ld, op.v.ptr + from * op.v.ld * 4, op.v.ld, position, rows, kvHeads, headDim, kvDtype);
           kernels.attention(op.y.ptr + from * op.y.ld * 4, op.y.ld, op.q.ptr + from * op.q.ld * 4, op.q.ld, layerTable, position, rows, heads, kvHeads, headDim,
-            scale, window, op.scratch.ptr, 0, kvHeads);
+            scale, window, kvDtype, op.scratch.ptr, 0, kvHeads);
         }
         return;
       }

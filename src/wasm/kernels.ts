@@ -58,8 +58,9 @@ export interface Kernels {
   stretchFrequencies(frequencies: N, factors: N, half: N): void;
   angles(dst: N, positions: N, frequencies: N, rows: N, half: N, attentionScaling: N): void;
   rope(x: N, ldx: N, angles: N, rows: N, heads: N, headDim: N, rotaryDim: N): void;
-  kvStore(table: N, k: N, ldk: N, v: N, ldv: N, position: N, rows: N, kvHeads: N, headDim: N): void;
-  attention(y: N, ldy: N, q: N, ldq: N, table: N, position: N, rows: N, heads: N, kvHeads: N, headDim: N, scale: N, window: N, scratch: N, from: N, to: N): void;
+  kvStore(table: N, k: N, ldk: N, v: N, ldv: N, position: N, rows: N, kvHeads: N, headDim: N, dtype: N): void;
+  kvBlockBytes(kvHeads: N, headDim: N, dtype: N): N;
+  attention(y: N, ldy: N, q: N, ldq: N, table: N, position: N, rows: N, heads: N, kvHeads: N, headDim: N, scale: N, window: N, dtype: N, scratch: N, from: N, to: N): void;
   // sample
   argmax(x: N, n: N): N;
   penalize(x: N, n: N, history: N, count: N, penalty: N, scratch: N): void;

@@ -29,7 +29,11 @@ const shapes: Shape[] = [
 ];
 
 /** Floats of scratch, as attention.ts gives them. */
-const scratchFloats = (s: Shape): number => Math.max(32, s.heads / s.kvHeads) * (Math.ceil(s.headDim / 8) * 8 + 34);
+const scratchFloats = (s: Shape): number => Math.max(32, s.heads / s.kvHeads) * (Math.ceil(s.headDim / 8) * 12 + 36);
+
+/** The cache's dtypes, by code. */
+const caches = [{ name: 'f32', code: 0 }, { name: 'f16', code: 2 }, { name: 'q8', code: 3 }] as const;
+type Cache = (typeof caches)[number];
 
 interface Prepared {
   q: number;
@@ -38,50 +42,57 @@ interface Prepared {
   y: number;
   ldq: number;
   ldy: number;
+  dtype: number;
+  /** Keys and values as they were before they were stored. */
+  kv: number;
+  ldkv: number;
 }
 
 /** Caches keys and values of `length` positions in blocks that lie in no order; unstored parts keep the poison. */
-function prepare(bench: Bench, s: Shape, magnitude = 1): Prepared {
+function prepare(bench: Bench, s: Shape, { code: dtype }: Cache, magnitude = 1): Prepared {
   const width = s.kvHeads * s.headDim;
   const ldkv = 2 * width + 3;
   const kv = bench.f32(s.length * ldkv);
-  const blocks = Array.from({ length: Math.ceil(s.length / 32) }, () => bench.bytes(64 * width * 4));
+  const [blockBytes] = bench.call('kvBlockBytes', s.kvHeads, s.headDim, dtype);
+  const blocks = Array.from({ length: Math.ceil(s.length / 32) }, () => bench.bytes(blockBytes));
   const table = bench.u32(blocks.reverse());
   const ldq = s.heads * s.headDim + 5, ldy = s.heads * s.headDim + 1;
   const q = bench.f32(Array.from({ length: s.rows * ldq }, () => (2 * bench.random() - 1) * magnitude));
   const scratch = bench.bytes(4 * scratchFloats(s));
   const y = bench.bytes(4 * s.rows * ldy);
-  bench.call('kvStore', table, kv, ldkv, kv + 4 * width, ldkv, 0, s.length, s.kvHeads, s.headDim);
-  for (const [i, block] of blocks.entries()) bench.same(`block ${i}`, block, 64 * width, 'u32');
-  return { q, table, scratch, y, ldq, ldy };
+  bench.call('kvStore', table, kv, ldkv, kv + 4 * width, ldkv, 0, s.length, s.kvHeads, s.headDim, dtype);
+  for (const [i, block] of blocks.reverse().entries()) bench.same(`block ${i}`, block, blockBytes, 'u8');
+  return { q, table, scratch, y, ldq, ldy, dtype, kv, ldkv };
 }
 
 function attend(kernel: (...args: number[]) => unknown, s: Shape, p: Prepared, row: number, rows: number, from = 0, to = s.kvHeads): void {
   kernel(p.y + 4 * row * p.ldy, p.ldy, p.q + 4 * row * p.ldq, p.ldq, p.table, s.length - s.rows + row, rows, s.heads, s.kvHeads, s.headDim,
-    Math.fround(1 / Math.sqrt(s.headDim)), s.window, p.scratch, from, to);
+    Math.fround(1 / Math.sqrt(s.headDim)), s.window, p.dtype, p.scratch, from, to);
 }
 
-const title = (s: Shape): string => `${s.rows} of ${s.length} positions, ${s.heads}/${s.kvHeads} heads of ${s.headDim}${s.window ? `, window ${s.window}` : ''}`;
+const title = (s: Shape, { name }: Cache): string => `${name}, ${s.rows} of ${s.length} positions, ${s.heads}/${s.kvHeads} heads of ${s.headDim}${s.window ? `, window ${s.window}` : ''}`;
 
 export const attentionChecks: Check[] = [
-  ...shapes.map((s) => ({
-    name: `attention: ${title(s)}`,
+  ...shapes.flatMap((s) => caches.map((cache) => ({
+    name: `attention: ${title(s, cache)}`,
     run(kernels) {
-      // Weighted means of values in [-1, 1): sums of at most 150 products in f32, and exp within 2 ulp.
       for (const magnitude of [1, 40]) {
         const bench = new Bench(kernels, s.length + s.heads);
-        const p = prepare(bench, s, magnitude);
+        const p = prepare(bench, s, cache, magnitude);
         attend((...args) => bench.call('attention', ...args), s, p, 0, s.rows);
-        for (let i = 0; i < s.rows; i++) bench.close(`row ${i}`, p.y + 4 * i * p.ldy, s.heads * s.headDim, magnitude === 1 ? 2e-6 : 2e-5);
+        // Weighted means of values in [-1, 1): sums of at most 150 products in f32, and exp within 2 ulp. In q8 the query and the weights are rounded to 2^-16 of the
+        // largest besides: scores by headDim/√headDim · magnitude · 2^-16, means by 2^-16 for each weight of a block at most.
+        const rounded = cache.name === 'q8' ? (2 * Math.sqrt(s.headDim) * magnitude + 32) / 65536 : 0;
+        for (let i = 0; i < s.rows; i++) bench.close(`row ${i}`, p.y + 4 * i * p.ldy, s.heads * s.headDim, rounded + (magnitude === 1 ? 2e-6 : 2e-5));
         bench.untouched('attention');
       }
     },
-  } satisfies Check)),
-  ...shapes.filter((s) => s.rows > 1 || s.kvHeads > 1).map((s) => ({
-    name: `attention has the same bits however it is cut: ${title(s)}`,
+  } satisfies Check))),
+  ...shapes.filter((s) => s.rows > 1 || s.kvHeads > 1).flatMap((s) => caches.map((cache) => ({
+    name: `attention has the same bits however it is cut: ${title(s, cache)}`,
     run(kernels) {
       const bench = new Bench(kernels, s.length);
-      const p = prepare(bench, s);
+      const p = prepare(bench, s, cache);
       const attention = kernels.simd['attention']!;
       /** The bits of y, which is overwritten afterwards. */
       const bits = (): string => {
@@ -99,32 +110,36 @@ export const attentionChecks: Check[] = [
       for (let h = s.kvHeads - 1; h >= 0; h--) attend(attention, s, p, 0, s.rows, h, h + 1);
       if (bits() !== whole) throw new Error('cut by kv heads');
     },
-  } satisfies Check)),
-  {
-    name: 'attention does not look at what lies past the row, nor before its window: NaN there does not show',
+  } satisfies Check))),
+  ...caches.map((cache) => ({
+    name: `attention does not look at what lies past the row, nor before its window: NaN there does not show, ${cache.name}`,
     run(kernels) {
       const s: Shape = { heads: 3, kvHeads: 1, headDim: 12, length: 70, rows: 4, window: 9 };
       const bench = new Bench(kernels, 5);
-      const p = prepare(bench, s);
+      const p = prepare(bench, s, cache);
       attend(kernels.simd['attention']!, s, p, 0, 1);
       const before = bench.read('simd', p.y, 36, 'u32').join();
       const nan = bench.f32(new Array<number>(24).fill(NaN));
       const position = s.length - s.rows;
-      for (const hidden of [0, position - s.window, position + 1, position + 3]) kernels.simd['kvStore']!(p.table, nan, 12, nan, 12, hidden, 1, 1, 12);
+      for (const hidden of [0, position - s.window, position + 1, position + 3]) kernels.simd['kvStore']!(p.table, nan, 12, nan, 12, hidden, 1, 1, 12, cache.code);
       attend(kernels.simd['attention']!, s, p, 0, 4);
       equal('row 0', bench.read('simd', p.y, 36, 'u32').join(), before);
+      // Seen, it does.
+      kernels.simd['kvStore']!(p.table, nan, 12, nan, 12, position, 1, 1, 12, cache.code);
+      attend(kernels.simd['attention']!, s, p, 0, 1);
+      for (const value of bench.read('simd', p.y, 36)) equal('a value computed of NaN', value, NaN);
     },
-  },
+  } satisfies Check)),
   {
     name: 'attention over scores that all overflow to -infinity gives zeros over zero, not a trap, and recovers in the next block',
     run(kernels) {
       const s: Shape = { heads: 1, kvHeads: 1, headDim: 4, length: 33, rows: 1, window: 0 };
       const bench = new Bench(kernels, 5);
-      const p = prepare(bench, s);
+      const p = prepare(bench, s, caches[0]);
       const huge = bench.f32([3e38, 3e38, 3e38, 3e38]), value = bench.f32([1, 2, 3, 4]), zero = bench.f32([0, 0, 0, 0]);
       const q = bench.f32([-3e38, -3e38, -3e38, -3e38]);
-      for (let t = 0; t < 32; t++) kernels.simd['kvStore']!(p.table, huge, 4, value, 4, t, 1, 1, 4);
-      kernels.simd['kvStore']!(p.table, zero, 4, value, 4, 32, 1, 1, 4);
+      for (let t = 0; t < 32; t++) kernels.simd['kvStore']!(p.table, huge, 4, value, 4, t, 1, 1, 4, 0);
+      kernels.simd['kvStore']!(p.table, zero, 4, value, 4, 32, 1, 1, 4, 0);
       attend(kernels.simd['attention']!, s, { ...p, q }, 0, 1);
       equal('y', bench.read('simd', p.y, 4).join(), '1,2,3,4');
     },

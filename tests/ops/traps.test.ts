@@ -100,7 +100,7 @@ const NEEDED_BY: Readonly<Partial<Record<Kernel, keyof typeof PATHS>>> = {
   heapBase: 'a runtime',
   pack: 'load llama3', packColumns: 'load gpt2', packConv: 'load kitchen_sink', widen: 'load llama3', allFinite: 'load llama3', inverseFrequencies: 'load llama3',
   equalBytes: 'load an embedding', doraNorms: 'load DoRA', doraColumnNorms: 'load DoRA of an embedding', scale: 'load tokens',
-  matmul: 'llama', gather: 'llama', rmsNorm: 'llama', gate: 'llama', add: 'llama', angles: 'llama', rope: 'llama', kvStore: 'llama', attention: 'llama', copyRows: 'llama',
+  matmul: 'llama', gather: 'llama', rmsNorm: 'llama', gate: 'llama', add: 'llama', angles: 'llama', rope: 'llama', kvBlockBytes: 'llama', kvStore: 'llama', attention: 'llama', copyRows: 'llama',
   layerNorm: 'gpt2', activate: 'gpt2', conv1d: 'kitchen sink',
   loraMatmul: 'llama LoRA', loraGather: 'llama embedding', loraConv1d: 'kitchen sink LoRA',
   doraFactor: 'llama DoRA', doraBase: 'llama DoRA', addScaledColumns: 'llama DoRA', fill: 'llama DoRA', accumulate: 'llama DoRA',
