@@ -62,7 +62,7 @@ export function createBpe(model: Part): WordModel {
   const fuse = flagOf(model, 'fuse_unk', false);
   const ignoreMerges = flagOf(model, 'ignore_merges', false);
   const bytes = flagOf(model, 'byte_fallback', false) ? byteTokens(ids) : null;
-  const table = readMerges(model['merges'], ids, prefix.length);
+  const table = readMerges(model['merges'], ids, prefix.length, flagOf(model, 'skip_unknown_merges', false));
   const cache = new Map<string, readonly number[]>();
   const encoder = new TextEncoder();
 
@@ -166,7 +166,7 @@ export function createBpe(model: Part): WordModel {
   };
 }
 
-function readMerges(value: unknown, ids: ReadonlyMap<string, number>, prefixLength: number): MergeTable {
+function readMerges(value: unknown, ids: ReadonlyMap<string, number>, prefixLength: number, skipUnknown: boolean): MergeTable {
   if (!Array.isArray(value)) throw invalid('model.merges must be a list', value);
   const table = new MergeTable(value.length);
   for (let rank = 0; rank < value.length; rank++) {
@@ -181,6 +181,7 @@ function readMerges(value: unknown, ids: ReadonlyMap<string, number>, prefixLeng
     const a = ids.get(left as string);
     const b = ids.get(right as string);
     const merged = a === undefined || b === undefined ? undefined : ids.get((left as string) + (prefixLength ? (right as string).slice(prefixLength) : (right as string)));
+    if (merged === undefined && skipUnknown) continue;
     if (merged === undefined) throw invalid(`merge ${rank} speaks of a token that the vocabulary lacks`, merge);
     table.set(rank, a!, b!, merged);
   }

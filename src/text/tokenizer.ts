@@ -7,6 +7,7 @@ import { createNormalizer } from './normalizer.js';
 import { idOf, invalid, listOf, partOf, textOf, type Part } from './part.js';
 import { createFrame, NO_FRAME } from './post-processor.js';
 import { createPreTokenizer } from './pre-tokenizer.js';
+import { createSentencePiece } from './sentencepiece.js';
 import { createUnigram } from './unigram.js';
 import { vocabularyOf, type WordModel } from './vocabulary.js';
 
@@ -135,6 +136,8 @@ function createModel(model: Part): WordModel {
       return createBpe(model);
     case 'Unigram':
       return createUnigram(model);
+    case 'SentencePiece':
+      return createSentencePiece(model);
     case 'WordLevel': {
       const ids = vocabularyOf(model['vocab']);
       const unknown = ids.get(textOf(model, 'unk_token'));

@@ -1,0 +1,185 @@
+import { LorikeetError } from '../errors.js';
+import type { AddedToken } from './added-tokens.js';
+import { GGUF_PRE_TOKENIZERS } from './gguf-pre-tokenizers.js';
+import type { Part } from './part.js';
+import { buildTokenizer, type Tokenizer } from './tokenizer.js';
+
+/** What is asked of a GGUF's metadata: `GgufHeader.metadata` is one. */
+export interface GgufKeys {
+  get(key: string): unknown;
+}
+
+/** `tokenizer.ggml.token_type`: normal tokens are 1, bytes 6, unused ones 5. */
+const UNKNOWN = 2;
+const CONTROL = 3;
+const USER_DEFINED = 4;
+
+/** Tokens after which llama.cpp generates nothing more, whatever the file says of them. */
+const END_TEXTS: ReadonlySet<string> = new Set([
+  '<|eot_id|>', '<|im_end|>', '<|end|>', '<|return|>', '<|call|>', '<|flush|>', '<|calls|>', '<end_of_turn>', '<|endoftext|>', '</s>', '<|eom_id|>', '<EOT>', '_<EOT>', '[EOT]', '[EOS]', '<|end_of_text|>',
+  '<end_of_utterance>', '<eos>', '<turn|>', '<|tool_response>', '<｜end▁of▁sentence｜>', '[e~[',
+]);
+/** Tokens of code infilling that llama.cpp takes as control tokens; those that end a generation, too, by their keys. */
+const INFILL_TEXTS: ReadonlySet<string> = new Set([
+  '<|fim_prefix|>', '<fim-prefix>', '<fim_prefix>', '<｜fim▁begin｜>', '<PRE>', '▁<PRE>', '<|code_prefix|>', '<|prefix|>', '<|fim_suffix|>', '<fim-suffix>', '<fim_suffix>', '<｜fim▁hole｜>', '<SUF>', '▁<SUF>', '<|code_suffix|>',
+  '<|suffix|>', '<|fim_middle|>', '<fim-middle>', '<fim_middle>', '<｜fim▁end｜>', '<MID>', '▁<MID>', '<|code_middle|>', '<|middle|>',
+]);
+const INFILL_END_TEXTS: readonly (readonly [key: string, texts: readonly string[]])[] = [
+  ['fim_pad', ['<|fim_pad|>', '<fim-pad>', '<fim_pad>', '<PAD>', '[PAD]']],
+  ['fim_rep', ['<|fim_repo|>', '<|repo_name|>', '<fim-repo>', '<REPO>', '<reponame>']],
+  ['fim_sep', ['<|file_sep|>']],
+];
+/** Of gpt-oss: written out in an answer. */
+const SHOWN_TEXTS: ReadonlySet<string> = new Set(['<|channel|>', '<|message|>', '<|start|>', '<|constrain|>']);
+
+/** A GGUF's tokenizer. */
+export interface GgufTokenizer {
+  readonly tokenizer: Tokenizer;
+  /** Ids that end an answer, in llama.cpp's reading. */
+  readonly endTokens: readonly number[];
+  /** Special tokens by their names in tokenizer_config.json (`bos_token` …), for the chat template. */
+  readonly specialTokens: Readonly<Record<string, string>>;
+}
+
+/**
+ * Builds the tokenizer of a GGUF from its metadata: the ids are those of llama.cpp (with special tokens parsed). null if the file has none.
+ *
+ * Where the model's own tokenizer.json would do otherwise, llama.cpp is followed: a GGUF is a llama.cpp file, and what it leaves out (added tokens' `lstrip`, a normalizer
+ * such as Qwen's NFC) can't be known. The one exception is named in gguf-pre-tokenizers.ts.
+ *
+ * @throws LorikeetError `text/tokenizer-unsupported` (a model or pre-tokenizer that isn't known), `text/tokenizer-invalid`
+ */
+export function createGgufTokenizer(metadata: GgufKeys): GgufTokenizer | null {
+  const keys = new Keys(metadata);
+  const model = keys.text('model');
+  if (model === undefined || model === 'none' || model === 'no_vocab') return null;
+  const tokens = keys.texts('tokens');
+  if (!tokens) throw invalid('tokens', 'a list of texts', undefined);
+  // An empty token would be matched everywhere: llama.cpp gives it a name, too.
+  const vocabulary = tokens.includes('') ? tokens.map((token, id) => token || `[EMPTY_${id}]`) : tokens;
+  const types = keys.numbers('token_type', vocabulary.length);
+  const parts = partsOf(model, keys, vocabulary);
+  const special = { bos: keys.id('bos', parts.bos, vocabulary), eos: keys.id('eos', parts.eos, vocabulary) };
+  const { added, endTokens } = readTokens(keys, vocabulary, types, special.eos);
+  const frame = { type: 'TemplateProcessing', single: [...framed(special.bos, keys.flag('add_bos_token') ?? parts.addBos), { Sequence: { id: 'A' } }, ...framed(special.eos, keys.flag('add_eos_token') ?? parts.addEos)], special_tokens: Object.fromEntries([special.bos, special.eos].map((id) => [String(id), { ids: [id] }])) };
+  const tokenizer = buildTokenizer({ ...parts.description, added_tokens: added.map(({ singleWord, ...token }) => ({ ...token, single_word: singleWord })), post_processor: frame });
+  const named = [['bos_token', special.bos], ['eos_token', special.eos], ['unk_token', keys.id('unknown', -1, vocabulary)], ['pad_token', keys.id('padding', -1, vocabulary)], ['sep_token', keys.id('seperator', -1, vocabulary)]] as const;
+  return { tokenizer, endTokens, specialTokens: Object.fromEntries(named.flatMap(([name, id]) => (id < 0 ? [] : [[name, vocabulary[id]!]]))) };
+}
+
+const framed = (id: number, wanted: boolean): Part[] => (wanted && id >= 0 ? [{ SpecialToken: { id: String(id) } }] : []);
+
+/** What depends on the kind of tokenizer: parts of a tokenizer.json, and what llama.cpp takes where the file says nothing. */
+function partsOf(model: string, keys: Keys, vocabulary: readonly string[]): { description: Part; bos: number; eos: number; addBos: boolean; addEos: boolean } {
+  if (model === 'gpt2') {
+    const merges = keys.texts('merges');
+    if (!merges) throw invalid('merges', 'a list of texts', undefined);
+    const name = keys.text('pre') ?? 'default';
+    const pre = GGUF_PRE_TOKENIZERS.get(name);
+    if (!pre) {
+      const known = [...GGUF_PRE_TOKENIZERS.keys()].sort();
+      throw new LorikeetError('text/tokenizer-unsupported', `The GGUF's pre-tokenizer ("tokenizer.ggml.pre") is ${JSON.stringify(name)}, which isn't known; expected one of ${known.join(', ')}.`, { expected: known, found: name });
+    }
+    const description = {
+      model: { type: 'BPE', vocab: vocabulary, merges, ignore_merges: pre.ignoreMerges ?? false, skip_unknown_merges: true },
+      pre_tokenizer: { type: 'Sequence', pretokenizers: [...pre.patterns.map((Regex) => ({ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false })), { type: 'ByteLevel', add_prefix_space: false, use_regex: false }] },
+      decoder: { type: 'ByteLevel' },
+    };
+    return { description, bos: 11, eos: 11, addBos: pre.addBos ?? false, addEos: false };
+  }
+  if (model === 'llama') {
+    // A text between special tokens begins with a space, each of them, as in the first version of Llama's own tokenizer.
+    const prefixed = keys.flag('add_space_prefix') ?? true;
+    const description = {
+      normalizer: { type: 'Sequence', normalizers: [...(prefixed ? [{ type: 'Prepend', prepend: '▁' }] : []), { type: 'Replace', pattern: { String: ' ' }, content: '▁' }] },
+      model: { type: 'SentencePiece', vocab: vocabulary, scores: keys.numbers('scores', vocabulary.length) ?? new Float32Array(vocabulary.length), unk_id: keys.id('unknown', 0, vocabulary) },
+      decoder: { type: 'Sequence', decoders: [{ type: 'Replace', pattern: { String: '▁' }, content: ' ' }, { type: 'ByteFallback' }, { type: 'Fuse' }, ...(prefixed ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : [])] },
+    };
+    return { description, bos: 1, eos: 2, addBos: true, addEos: false };
+  }
+  throw new LorikeetError('text/tokenizer-unsupported', `The GGUF's tokenizer ("tokenizer.ggml.model") is ${JSON.stringify(model)}; expected gpt2 (byte-level BPE) or llama (SentencePiece).`, { expected: ['gpt2', 'llama'], found: model });
+}
+
+/** The tokens that are found in the text itself, and those that end an answer. */
+function readTokens(keys: Keys, vocabulary: readonly string[], types: ArrayLike<number> | undefined, eos: number): { added: AddedToken[]; endTokens: number[] } {
+  const ends = new Set<number>();
+  for (const id of [eos, keys.id('eot', -1, vocabulary), keys.id('eom', -1, vocabulary)]) if (id >= 0) ends.add(id);
+  /** Of the texts that mean the same the first counts; a key says more than any text. */
+  const infillEnds = new Set<number>();
+  for (const [key, texts] of INFILL_END_TEXTS) {
+    const named = keys.id(key, -1, vocabulary);
+    const id = named >= 0 ? named : (texts.map((text) => vocabulary.indexOf(text)).find((at) => at >= 0) ?? -1);
+    if (id >= 0) infillEnds.add(id);
+  }
+  // Phi-3's tokens take the whitespace behind them along, which a GGUF can't say: llama.cpp, too, goes by the name.
+  const phi3 = /phi-?3/i.test(keys.general('name') ?? '');
+  const kept = new Set(['<unk>', '<s>', '<|endoftext|>']);
+  const added: AddedToken[] = [];
+  for (let id = 0; id < vocabulary.length; id++) {
+    const content = vocabulary[id]!;
+    const type = types?.[id] ?? 1;
+    const end = END_TEXTS.has(content);
+    if (end) ends.add(id);
+    const shown = SHOWN_TEXTS.has(content);
+    const control = !shown && (type === CONTROL || type === UNKNOWN || end || INFILL_TEXTS.has(content) || infillEnds.has(id));
+    if (control || shown || type === USER_DEFINED) added.push({ id, content, lstrip: false, rstrip: phi3 && !kept.has(content), singleWord: false, normalized: false, special: control });
+  }
+  for (const id of infillEnds) ends.add(id);
+  const idOf = (text: string): number => vocabulary.indexOf(text);
+  // Harmony and its kin close each message with <|end|>, gemma4 quotes </s>: an answer goes on behind it.
+  const harmony = [...ends].some((id) => ['<|call|>', '<|calls|>'].includes(vocabulary[id]!)) && [...ends].some((id) => ['<|return|>', '<|flush|>'].includes(vocabulary[id]!));
+  if (harmony) ends.delete(idOf('<|end|>'));
+  if (idOf('<|tool_response>') >= 0) ends.delete(idOf('</s>'));
+  return { added, endTokens: [...ends].sort((a, b) => a - b) };
+}
+
+const invalid = (key: string, expected: string, found: unknown): LorikeetError =>
+  new LorikeetError('text/tokenizer-invalid', `The GGUF's "tokenizer.ggml.${key}" is ${found === undefined ? 'missing' : `not ${expected}`}: expected ${expected}.`, { expected, found: typeof found });
+
+/** The metadata, each value checked where it is read. */
+class Keys {
+  readonly #metadata: GgufKeys;
+
+  constructor(metadata: GgufKeys) {
+    this.#metadata = metadata;
+  }
+
+  general(key: string): string | undefined {
+    const value = this.#metadata.get(`general.${key}`);
+    return typeof value === 'string' ? value : undefined;
+  }
+
+  text(key: string): string | undefined {
+    const value = this.#metadata.get(`tokenizer.ggml.${key}`);
+    if (value !== undefined && typeof value !== 'string') throw invalid(key, 'a text', value);
+    return value;
+  }
+
+  flag(key: string): boolean | undefined {
+    const value = this.#metadata.get(`tokenizer.ggml.${key}`);
+    if (value !== undefined && typeof value !== 'boolean') throw invalid(key, 'true or false', value);
+    return value;
+  }
+
+  texts(key: string): readonly string[] | undefined {
+    const value = this.#metadata.get(`tokenizer.ggml.${key}`);
+    if (value === undefined) return undefined;
+    if (!Array.isArray(value) || (value.length > 0 && typeof value[0] !== 'string')) throw invalid(key, 'a list of texts', value);
+    return value as string[];
+  }
+
+  /** A list of at least `count` numbers; what stands behind them belongs to no token. */
+  numbers(key: string, count: number): ArrayLike<number> | undefined {
+    const value = this.#metadata.get(`tokenizer.ggml.${key}`);
+    if (value === undefined) return undefined;
+    if (!(value instanceof Float32Array || value instanceof Int32Array) || value.length < count) throw invalid(key, `a list of ${count} numbers, one for each token`, value);
+    return value.subarray(0, count);
+  }
+
+  /** A special token's id; one beyond the vocabulary is ignored, as llama.cpp does. −1: none. */
+  id(key: string, fallback: number, vocabulary: readonly string[]): number {
+    const value = this.#metadata.get(`tokenizer.ggml.${key}_token_id`);
+    for (const id of [value, fallback]) if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < vocabulary.length) return id;
+    return -1;
+  }
+}
