@@ -2,7 +2,7 @@ import type { Runtime } from '../arena/runtime.js';
 import { isLorikeetError, LorikeetError } from '../errors.js';
 import type { Module } from '../ops/module.js';
 import { writeFolder } from '../store/node-write.js';
-import { openFolder, type FolderOrigin } from '../store/open.js';
+import { openModelOrigin, type ModelOrigin } from '../store/open.js';
 import { EMPTY_BLEND, type Adapter, type AdapterReport, type Blend, type ResolvedBlend } from './adapter.js';
 import { checkConflicts, checkName, checkScale, measuredOnMerged, superseded } from './bank-checks.js';
 import { combineAdapters, type CombineOptions } from './combine.js';
@@ -69,14 +69,14 @@ export class AdapterBank {
   }
 
   /**
-   * Loads an adapter from a PEFT folder (path, URL, files, bytes) under a name. A name that is taken gets a new generation once the load has succeeded; until then, and if it
+   * Loads an adapter from a PEFT folder (path, URL, files, bytes), or from a GGUF in llama.cpp's form, under a name. A name that is taken gets a new generation once the load has succeeded; until then, and if it
    * fails, the former adapter stays. Of two loads of one name at the same time the one started last wins, the other rejects with `adapter/superseded`.
    *
    * @returns what was applied where
-   * @throws LorikeetError `adapter/…`, `safetensors/…`, `store/…`, `memory/exhausted`, `engine/disposed`; `adapter/merged` for a name that is merged, and for an
+   * @throws LorikeetError `adapter/…`, `safetensors/…`, `gguf/…`, `store/…`, `memory/exhausted`, `engine/disposed`; `adapter/merged` for a name that is merged, and for an
    *   adapter that is measured against the base (DoRA) while something is
    */
-  async load(name: string, from: FolderOrigin, options: LoadAdapterOptions = {}): Promise<AdapterReport> {
+  async load(name: string, from: ModelOrigin, options: LoadAdapterOptions = {}): Promise<AdapterReport> {
     this.#alive();
     checkName(name);
     this.#checkNotMerged(name);
@@ -89,8 +89,8 @@ export class AdapterBank {
     const { length: mergedAtStart } = this.merged;
     const baseChanges = this.#baseChanges;
     try {
-      const folder = await openFolder(from, { signal });
-      const adapter = await loadAdapter(this.#runtime, this.#modules, this.#modelType, { name, generation, id: ++this.#ids }, folder, { ...options, signal });
+      const opened = await openModelOrigin(from, { signal });
+      const adapter = await loadAdapter(this.#runtime, this.#modules, this.#modelType, { name, generation, id: ++this.#ids }, opened, { ...options, signal });
       try {
         signal.throwIfAborted();
         this.#checkNotMerged(name);

@@ -5,7 +5,7 @@ import type { TensorInfo } from '../formats/safetensors.js';
 import type { Delta, Dora, LowRank, Module, ReplacedRows } from '../ops/module.js';
 import type { ByteSource } from '../store/source.js';
 import { BlockPlan } from '../tensor/block.js';
-import { DTYPES, dtypeCode, type Matrix } from '../tensor/matrix.js';
+import { DTYPES, dtypeCode, isQuantized, type Matrix } from '../tensor/matrix.js';
 import { checkSameRows, checkSameWeight } from './base-weight.js';
 import { appliedTo, type AppliedModule } from './adapter.js';
 import { factorShape } from './factor-shape.js';
@@ -78,9 +78,9 @@ function lowRank(plan: BlockPlan, module: Module, { rank, scaling }: LoraTarget,
   const a = required(tensors?.roles.get(role('lora_A')), module, role('lora_A'), 'the configuration targets it');
   const b = required(tensors?.roles.get(role('lora_B')), module, role('lora_B'), 'the configuration targets it');
   const { inputs, outputs } = factorShape(module);
-  // The kernels take A and B of one dtype: where a file mixes them, both are widened.
+  // The kernels take A and B of one dtype and as floats: where a file mixes them, or holds blocks, both are widened.
   const mixed = dtypeCode(a.dtype, a.name) !== dtypeCode(b.dtype, b.name);
-  const wide = mixed ? { dtype: DTYPES.F32 } : {};
+  const wide = mixed || isQuantized(dtypeCode(a.dtype, a.name)) ? { dtype: DTYPES.F32 } : {};
   let packedA: Matrix;
   let packedB: Matrix;
   if (module.kind === 'conv1d') {
@@ -92,10 +92,10 @@ function lowRank(plan: BlockPlan, module: Module, { rank, scaling }: LoraTarget,
     packedA = plan.tensorConv(source, a, rank, inChannels, kernel, 1);
     packedB = plan.tensorConv(source, b, outChannels, rank / groups, 1, groups);
   } else {
-    expectShape(a, [rank, inputs], module);
+    expectShape(a, a.transposed ? [inputs, rank] : [rank, inputs], module);
     expectShape(b, [outputs, rank], module);
-    packedA = embedding ? plan.tensorMatrix(source, a, inputs, rank, { layout: 'columns', ...wide }) : plan.tensorMatrix(source, a, rank, inputs, wide);
-    packedB = plan.tensorMatrix(source, b, outputs, rank, wide);
+    packedA = embedding ? plan.tensorMatrix(source, a, inputs, rank, { layout: a.transposed ? 'rows' : 'columns', ...wide }) : plan.tensorMatrix(source, a, rank, inputs, wide);
+    packedB = plan.tensorMatrix(source, b, outputs, rank, { ...wide, heads: b.interleaved && module.kind === 'linear' ? module.rotaryHeads ?? 0 : 0 });
   }
   let bias = null;
   const biasTensor = tensors?.roles.get('lora_B_bias');
@@ -137,7 +137,7 @@ function savedWeight(plan: BlockPlan, module: Module, tensors: ModuleTensors | u
   }
   switch (module.kind) {
     case 'norm':
-      if (module.added !== 0) throw new LorikeetError('adapter/module-unsupported', `The adapter replaces "${module.path}", whose weights have ${module.added} added in this model's GGUF: expected adapters that leave Gemma's norms alone, or the model's safetensors.`, { expected: 'no replaced norms', found: module.path });
+      if (module.added) throw new LorikeetError('adapter/module-unsupported', `The adapter replaces "${module.path}", whose weights have ${module.added} added in this model's GGUF: expected adapters that leave Gemma's norms alone, or the model's safetensors.`, { expected: 'no replaced norms', found: module.path });
       expectShape(info, [module.weight.n], module);
       delta.vector = plan.tensorVector(source, info, module.weight.n);
       return;
@@ -191,7 +191,7 @@ function checkInvoked(module: Module, { target, saved, tokens: rows }: ModuleMat
   throw new LorikeetError('adapter/config-unsupported', `The adapter is an aLoRA and ${what} "${module.path}": expected low-rank parts of linear layers only, since it applies from its invocation on.`, { expected: 'linear layers', found: module.path });
 }
 
-function required(info: TensorInfo | undefined, module: Module, what: string, why: string): TensorInfo {
+function required<T extends TensorInfo>(info: T | undefined, module: Module, what: string, why: string): T {
   if (!info) throw new LorikeetError('adapter/missing-tensor', `The adapter lacks "${module.path}.${what}": expected it since ${why}.`, { expected: `${module.path}.${what}` });
   return info;
 }

@@ -2,8 +2,12 @@ import type { Runtime } from '../arena/runtime.js';
 import { LorikeetError } from '../errors.js';
 import { parseAdapterConfig, type AdapterConfig } from '../formats/peft.js';
 import type { Module } from '../ops/module.js';
-import type { ByteSource, Folder } from '../store/source.js';
+import { readGguf } from '../formats/gguf.js';
+import { readGgufAdapter, type AdapterTensor } from '../formats/gguf-adapter.js';
+import { ggufArchitectureOf } from '../formats/gguf-names.js';
 import { readHeader } from '../formats/safetensors.js';
+import type { OpenedFile } from '../store/open.js';
+import type { ByteSource, Folder } from '../store/source.js';
 import { matchModules } from './match.js';
 import type { Adapter } from './adapter.js';
 import { declareDeltas, type Declared } from './declare.js';
@@ -13,7 +17,7 @@ import { groupTensors } from './tensors.js';
 export interface AdapterLimits {
   /** The largest rank of a module (default 4096). */
   rank?: number;
-  /** The largest adapter_model.safetensors, in bytes (default: none but the memory's). */
+  /** The largest file of weights (adapter_model.safetensors, a GGUF), in bytes (default: none but the memory's). */
   bytes?: number;
 }
 
@@ -41,30 +45,29 @@ export const CONFIG_BYTES = 4 * 2 ** 20;
 /** The largest rank that is taken unasked: above any that is trained, and below what would make scratch of gigabytes. */
 export const MAX_RANK = 4096;
 
-/** An adapter's folder, opened and checked against a model, before anything is in memory. */
+/** An adapter's files, opened: what they say, and where its tensors lie. */
+export interface OpenedAdapter {
+  readonly config: AdapterConfig;
+  readonly tensors: ReadonlyMap<string, AdapterTensor>;
+  readonly source: ByteSource;
+}
+
+/** An adapter, opened and checked against a model, before anything is in memory. */
 export interface InspectedAdapter extends Declared {
   readonly config: AdapterConfig;
   readonly source: ByteSource;
 }
 
 /**
- * Opens a PEFT folder and says what it would do to these modules: strictly, every tensor accounted for.
+ * Opens a PEFT folder, or an adapter in llama.cpp's form, and says what it would do to these modules: strictly, every tensor accounted for.
  *
- * @throws LorikeetError `adapter/…`, `safetensors/…`, `store/…`
+ * @throws LorikeetError `adapter/…`, `safetensors/…`, `gguf/…`, `store/…`
  */
-export async function inspectAdapter(modules: readonly Module[], modelType: string, folder: Folder, options: LoadAdapterOptions = {}): Promise<InspectedAdapter> {
-  const { signal, limits = {} } = options;
+export async function inspectAdapter(modules: readonly Module[], modelType: string, from: Folder | OpenedFile, options: LoadAdapterOptions = {}): Promise<InspectedAdapter> {
+  const { limits = {} } = options;
   for (const limit of ['rank', 'bytes'] as const) checkLimit(limit, limits[limit]);
-  const config = parseAdapterConfig(await folder.text('adapter_config.json', CONFIG_BYTES, signal));
-  if (!(await folder.has('adapter_model.safetensors', signal)) && (await folder.has('adapter_model.bin', signal))) {
-    throw pickled();
-  }
-  const source = await folder.open('adapter_model.safetensors', signal);
+  const { config, tensors, source } = 'source' in from ? await openGgufAdapter(from.source, modelType, limits) : await openPeftFolder(from, limits, options.signal);
   try {
-    if (limits.bytes !== undefined && source.size > limits.bytes) {
-      throw new LorikeetError('adapter/limit', `adapter_model.safetensors has ${source.size} bytes: expected at most ${limits.bytes} as limits.bytes says.`, { expected: limits.bytes, found: source.size });
-    }
-    const { tensors } = await readHeader(source);
     const matches = matchModules(modules, config, { architecture: modelType, ...(options.targetModules === undefined ? {} : { targetModules: options.targetModules }) });
     const maxRank = limits.rank ?? MAX_RANK;
     for (const match of matches.modules) {
@@ -77,6 +80,40 @@ export async function inspectAdapter(modules: readonly Module[], modelType: stri
     await source.close();
     throw error;
   }
+}
+
+async function openPeftFolder(folder: Folder, limits: AdapterLimits, signal?: AbortSignal): Promise<OpenedAdapter> {
+  const config = parseAdapterConfig(await folder.text('adapter_config.json', CONFIG_BYTES, signal));
+  if (!(await folder.has('adapter_model.safetensors', signal)) && (await folder.has('adapter_model.bin', signal))) throw pickled();
+  const source = await folder.open('adapter_model.safetensors', signal);
+  return closingOnError(source, async () => {
+    checkSize('adapter_model.safetensors', source, limits);
+    return { config, tensors: (await readHeader(source)).tensors, source };
+  });
+}
+
+/** @throws LorikeetError `adapter/architecture` for one of another architecture than the model's, as llama.cpp refuses it */
+async function openGgufAdapter(source: ByteSource, modelType: string, limits: AdapterLimits): Promise<OpenedAdapter> {
+  return closingOnError(source, async () => {
+    checkSize("The adapter's file", source, limits);
+    const { architecture, config, tensors } = readGgufAdapter(await readGguf(source));
+    const expected = ggufArchitectureOf(modelType);
+    if (architecture !== expected) throw new LorikeetError('adapter/architecture', `The adapter is for models of the architecture "${architecture}": expected "${expected ?? modelType}", as the model has it.`, { expected: expected ?? modelType, found: architecture });
+    return { config, tensors, source };
+  });
+}
+
+async function closingOnError<T>(source: ByteSource, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+function checkSize(what: string, { size }: ByteSource, { bytes }: AdapterLimits): void {
+  if (bytes !== undefined && size > bytes) throw new LorikeetError('adapter/limit', `${what} has ${size} bytes: expected at most ${bytes} as limits.bytes says.`, { expected: bytes, found: size });
 }
 
 /** The older form of an adapter's file is never read. */
@@ -94,8 +131,8 @@ function checkLimit(name: string, limit: number | undefined): void {
  *
  * @throws LorikeetError as {@link inspectAdapter}, `tensor/not-finite`, `memory/exhausted`; nothing remains in memory then
  */
-export async function loadAdapter(runtime: Runtime, modules: readonly Module[], modelType: string, identity: AdapterIdentity, folder: Folder, options: LoadAdapterOptions = {}): Promise<Adapter> {
-  const inspected = await inspectAdapter(modules, modelType, folder, options);
+export async function loadAdapter(runtime: Runtime, modules: readonly Module[], modelType: string, identity: AdapterIdentity, from: Folder | OpenedFile, options: LoadAdapterOptions = {}): Promise<Adapter> {
+  const inspected = await inspectAdapter(modules, modelType, from, options);
   let block = 0;
   try {
     try {

@@ -1,14 +1,14 @@
 import { LorikeetError } from '../errors.js';
 import { parseAdapterKey, type AdapterConfig, type AdapterRole } from '../formats/peft.js';
-import type { TensorInfo } from '../formats/safetensors.js';
+import type { AdapterTensor } from '../formats/gguf-adapter.js';
 import type { Module } from '../ops/module.js';
 import type { Matches } from './match.js';
 
 /** An adapter's tensors for one module, by what they are. */
 export interface ModuleTensors {
-  readonly roles: ReadonlyMap<AdapterRole, TensorInfo>;
+  readonly roles: ReadonlyMap<AdapterRole, AdapterTensor>;
   /** Replaced parameters (`weight`, `bias`), of modules saved whole and of trained biases. */
-  readonly saved: ReadonlyMap<string, TensorInfo>;
+  readonly saved: ReadonlyMap<string, AdapterTensor>;
 }
 
 /** Every tensor of a file at its module, and those left out. */
@@ -27,9 +27,9 @@ const PRODUCT_ROLES: ReadonlySet<AdapterRole> = new Set(['lora_A', 'lora_B', 'lo
  *
  * @throws LorikeetError `adapter/unknown-module`, `adapter/unexpected-tensor`, `adapter/duplicate-tensor`
  */
-export function groupTensors(modules: readonly Module[], config: AdapterConfig, matches: Matches, tensors: ReadonlyMap<string, TensorInfo>, selective: boolean): GroupedTensors {
+export function groupTensors(modules: readonly Module[], config: AdapterConfig, matches: Matches, tensors: ReadonlyMap<string, AdapterTensor>, selective: boolean): GroupedTensors {
   const byPath = new Map(matches.modules.map((match, i) => [match.module, { match, module: modules[i]! }]));
-  const byModule = new Map<string, { roles: Map<AdapterRole, TensorInfo>; saved: Map<string, TensorInfo> }>();
+  const byModule = new Map<string, { roles: Map<AdapterRole, AdapterTensor>; saved: Map<string, AdapterTensor> }>();
   const left: string[] = [];
   for (const info of tensors.values()) {
     const { module: path, role: named, param } = parseAdapterKey(info.name);

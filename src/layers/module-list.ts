@@ -6,8 +6,8 @@ type Given<M extends Module, Optional extends keyof M = never> = Omit<M, 'kind' 
 export class ModuleList {
   readonly modules: Module[] = [];
 
-  linear(given: Given<Linear, 'transposed' | 'isOutputHead' | 'tied' | 'rotaryHeads'>): Linear {
-    return this.#add({ transposed: false, isOutputHead: false, tied: false, rotaryHeads: 0, ...given, kind: 'linear', slot: this.modules.length });
+  linear(given: Given<Linear, 'transposed' | 'isOutputHead' | 'tied'>): Linear {
+    return this.#add({ transposed: false, isOutputHead: false, tied: false, ...given, kind: 'linear', slot: this.modules.length });
   }
 
   embedding(given: Given<Embedding, 'scale' | 'tied'>): Embedding {
@@ -18,8 +18,8 @@ export class ModuleList {
     return this.#add({ ...given, kind: 'conv1d', slot: this.modules.length });
   }
 
-  norm(given: Given<Norm, 'bias' | 'offset' | 'added'>): Norm {
-    return this.#add({ bias: null, offset: 0, added: 0, ...given, kind: 'norm', slot: this.modules.length });
+  norm(given: Given<Norm, 'bias' | 'offset'>): Norm {
+    return this.#add({ bias: null, offset: 0, ...given, kind: 'norm', slot: this.modules.length });
   }
 
   #add<M extends Module>(module: M): M {

@@ -17,7 +17,7 @@ export interface Linear extends Named {
   readonly transposed: boolean;
   readonly isOutputHead: boolean;
   readonly tied: boolean;
-  readonly rotaryHeads: number;
+  readonly rotaryHeads?: number;
 }
 
 /** y = scale · E[id]. */
@@ -59,7 +59,7 @@ export interface Norm extends Named {
   readonly bias: Vector | null;
   readonly eps: number;
   readonly offset: number;
-  readonly added: number;
+  readonly added?: number;
 }
 
 export type Module = Linear | Embedding | Conv1d | Norm;

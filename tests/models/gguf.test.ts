@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createEngine, type ModelOrigin } from '../../src/index.js';
+import { createEngine, type LorikeetError, type ModelOrigin } from '../../src/index.js';
 import { difference, GOLDEN, readTensors } from './golden.js';
 
 // The golden models as llama.cpp's converters write them (tests/golden/gguf_files.py): the same weights under other names, in another order, the rows of q and k interleaved.
@@ -45,6 +45,42 @@ for (const name of ['llama3', 'llama_old']) {
 }
 floats.run();
 
+const adapters = suite('adapters in llama.cpp\'s form beside the PEFT folders they were made of');
+for (const [model, adapter] of [['llama', 'all'], ['llama', 'bf16'], ['llama', 'alora'], ['llama', 'embed_head_qv'], ['llama_tied', 'embed'], ['qwen2', 'by_architecture'], ['qwen3', 'all'], ['gemma3', 'by_architecture']] as const) {
+  adapters(`${model}, ${adapter}: the same bits`, async () => {
+    const folder = `${GOLDEN}models/${model}`;
+    const tokens = adapter === 'alora' ? [4, 9, 33, 11, 12, 50, 7, 2] : TOKENS; // with its invocation in them
+    const base = await logitsOf(folder, tokens);
+    const expected = await logitsOf(folder, tokens, `${folder}/adapters/${adapter}`);
+    assert.ok(difference(base, expected) > 1e-3, 'it does something');
+    sameBits(await logitsOf(folder, tokens, `${FOLDER}/adapters/${model}-${adapter}.gguf`), expected);
+  });
+}
+
+adapters('one on a model from GGUF, from bytes, exported to PEFT', async () => {
+  const engine = await createEngine({ model: `${FOLDER}/qwen3.gguf` });
+  await engine.adapters.load('a', readFileSync(`${FOLDER}/adapters/qwen3-all.gguf`));
+  await engine.adapters.load('b', engine.adapters.files('a'));
+  const found = engine.logits(TOKENS, { adapters: { b: 1 } });
+  sameBits(found, engine.logits(TOKENS, { adapters: { a: 1 } }));
+  sameBits(found, await logitsOf(`${GOLDEN}models/qwen3`, TOKENS, `${GOLDEN}models/qwen3/adapters/all`));
+  engine.dispose();
+});
+
+adapters('one of another architecture, a model, a shape that differs', async () => {
+  const engine = await createEngine({ model: `${FOLDER}/qwen3.gguf` });
+  const codeOf = async (file: string): Promise<string> => engine.adapters.load('a', `${FOLDER}/${file}`).then(() => 'none', (error: LorikeetError) => error.code);
+  assert.is(await codeOf('adapters/qwen2-by_architecture.gguf'), 'adapter/architecture');
+  assert.is(await codeOf('qwen3.gguf'), 'adapter/gguf-kind');
+  assert.is(engine.memory().adapters.used, 0);
+  engine.dispose();
+  const other = await createEngine({ model: `${FOLDER}/blocks32.gguf` });
+  assert.is(await other.adapters.load('a', `${FOLDER}/adapters/llama-all.gguf`).then(() => 'none', (error: LorikeetError) => error.code), 'adapter/shape-mismatch');
+  other.dispose();
+  assert.is(await createEngine({ model: `${FOLDER}/adapters/qwen3-all.gguf` }).then(() => 'none', (error: LorikeetError) => error.code), 'model/unsupported');
+});
+adapters.run();
+
 const quantised = suite('quantised GGUF beside transformers on what gguf-py reads in it');
 const golden = readTensors(`${FOLDER}/golden.safetensors`);
 const cases = JSON.parse(readFileSync(`${FOLDER}/cases.json`, 'utf8')) as Record<string, number[]>;
@@ -52,7 +88,6 @@ for (const [name, tokens] of Object.entries(cases)) {
   quantised(name, async () => {
     const off = difference(await logitsOf(`${FOLDER}/${name}.gguf`, tokens), golden.get(name)!.data);
     assert.ok(off < 0.02, `largest difference ${off}`);
-    console.log(off);
   });
 }
 quantised.run();
