@@ -11,6 +11,10 @@ export { equalBytes } from './linear/equal';
 export { matmul } from './linear/matmul';
 export { transpose } from './linear/transpose';
 
+// quant
+export { quantizeRows } from './quant/activation';
+export { matmulQuantized } from './quant/matmul';
+
 // embed
 export { copyRows, gather, replaceRows, scatterColumns } from './embed/gather';
 
@@ -31,7 +35,7 @@ export { accumulate, activate, add, fill, gate, scale } from './activation/activ
 
 // attention
 export { attention } from './attention/attention';
-export { kvBlockBytes, kvStore } from './attention/kv';
+export { kvStore } from './attention/kv';
 export { angles, inverseFrequencies, rope, stretchFrequencies } from './attention/rope';
 
 // sample

@@ -3,6 +3,9 @@
 // linear
 export { allFinite, equalBytes, matmul, narrow, pack, packColumns, packConv, packRounded, transpose, unpack, widen } from './linear/reference';
 
+// quant
+export { matmulQuantized, quantizeRows } from './quant/reference';
+
 // embed
 export { copyRows, gather, replaceRows, scatterColumns } from './embed/reference';
 
@@ -21,7 +24,7 @@ export { layerNorm, rmsNorm, softmax } from './norm/reference';
 export { accumulate, activate, add, fill, gate, scale } from './activation/reference';
 
 // attention
-export { angles, attention, inverseFrequencies, kvBlockBytes, kvStore, rope, stretchFrequencies } from './attention/reference';
+export { angles, attention, inverseFrequencies, kvStore, rope, stretchFrequencies } from './attention/reference';
 
 // sample
 export { argmax, logProbability, penalize, sample, seed } from './sample/reference';

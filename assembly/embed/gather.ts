@@ -1,9 +1,17 @@
 // Rows by index. A row of a packed matrix is one lane of its panel, at a stride of 8.
-import { BF16, F32, one } from '../simd/dtype';
+import { scale as multiply } from '../activation/activation';
+import { unpackRow } from '../quant/unpack';
+import { BF16, F32, one, Q8_0 } from '../simd/dtype';
 
 /** y[i] = scale · W[ids[i]]; `rows` ids. */
 export function gather(y: usize, ldy: i32, ids: usize, w: usize, rows: i32, k: i32, dtype: i32, scale: f32): void {
-  if (dtype == F32) gatherAs<f32>(y, ldy, ids, w, rows, k, scale);
+  if (dtype >= Q8_0) {
+    for (const end = ids + (<usize>rows << 2); ids < end; ids += 4) {
+      unpackRow(y, w, load<i32>(ids), k, dtype);
+      multiply(y, y, scale, k);
+      y += <usize>ldy << 2;
+    }
+  } else if (dtype == F32) gatherAs<f32>(y, ldy, ids, w, rows, k, scale);
   else if (dtype == BF16) gatherAs<u16>(y, ldy, ids, w, rows, k, scale);
   else gatherAs<i16>(y, ldy, ids, w, rows, k, scale);
 }

@@ -2,6 +2,7 @@
 import { transpose4x4 } from '../simd/transpose';
 import { narrowBlocks, widenBlocks } from '../quant/blocks';
 import { widenSuperblocks } from '../quant/blocks-k';
+import { unpackRow } from '../quant/unpack';
 import { block } from '../simd/block';
 import { BF16, blockBytes, blockWeights, F32, four, fourExact, one, Q4_1, Q4_K, Q5_1, Q5_K, Q6_K, Q8_0, storeFour, storeOne } from '../simd/dtype';
 import { pack } from './pack';
@@ -96,7 +97,12 @@ function packAs<W>(dst: usize, src: usize, rows: i32, k: i32): void {
 /** Rows from … to of W [n, k] in panels → f32 row-major; dst takes row `from` first. Weights are finite. */
 export function unpack(dst: usize, src: usize, n: i32, k: i32, dtype: i32, from: i32, to: i32): void {
   to = min(to, n);
-  if (dtype == F32) unpackAs<f32>(dst, src, k, from, to);
+  if (dtype >= Q8_0) {
+    for (; from < to; from++) {
+      unpackRow(dst, src, from, k, dtype);
+      dst += <usize>k << 2;
+    }
+  } else if (dtype == F32) unpackAs<f32>(dst, src, k, from, to);
   else if (dtype == BF16) unpackAs<u16>(dst, src, k, from, to);
   else unpackAs<i16>(dst, src, k, from, to);
 }

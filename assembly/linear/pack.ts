@@ -3,12 +3,17 @@
 //   panel p:  [ W[8p..8p+8, 0] ][ W[8p..8p+8, 1] ] … [ W[8p..8p+8, k-1] ]      k steps of 8 weights
 //
 // so that a step of 8 outputs is one load, and the next step follows it in memory. Rows from n up to the next multiple of 8 are
-// zeros. Packing moves bits and never looks at values, so it knows element sizes only.
+// zeros. Packing moves bits and never looks at values, so it knows element sizes only. Panels of quantised dtypes are those of quant/panels.ts.
 import { transpose4x4, transpose8x8 } from '../simd/transpose';
-import { F32 } from '../simd/dtype';
+import { F32, Q8_0 } from '../simd/dtype';
+import { packBlocks } from '../quant/panels';
 
 /** Row-major [rows, k] → panels. A large matrix comes in stretches of rows, each but the last a multiple of 8. */
 export function pack(dst: usize, src: usize, rows: i32, k: i32, dtype: i32): void {
+  if (dtype >= Q8_0) {
+    packBlocks(dst, src, rows, k, dtype);
+    return;
+  }
   const step = <usize>k << (dtype == F32 ? 2 : 1);
   for (; rows >= 8; rows -= 8) {
     if (dtype == F32) panel32(dst, src, k);

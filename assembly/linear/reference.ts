@@ -1,4 +1,5 @@
 // Scalar references of the linear kernels. Sums run in the order that the kernels document, so that results are equal bit for bit.
+import { packBlocks, panelWeight, unpackRow } from '../quant/reference';
 import { bytesOf, finiteBlocks, narrowBlock, weightAt, weightsOf } from '../quant/blocks-reference';
 
 /** Eight blocks. */
@@ -27,7 +28,7 @@ function sizeOf(dtype: i32): usize {
 
 /** Element [row, column] of a packed matrix of row length k. */
 export function packedAt(w: usize, row: i32, column: i32, k: i32, dtype: i32): f32 {
-  return valueOf(w, packedIndex(row, column, k), dtype);
+  return dtype >= 3 ? panelWeight(w, row, column, k, dtype) : valueOf(w, packedIndex(row, column, k), dtype);
 }
 
 function packedIndex(row: i32, column: i32, k: i32): usize {
@@ -49,6 +50,10 @@ function paddedTo8(n: i32): i32 {
 }
 
 export function pack(dst: usize, src: usize, rows: i32, k: i32, dtype: i32): void {
+  if (dtype >= 3) {
+    packBlocks(dst, src, rows, k, dtype);
+    return;
+  }
   for (let i = 0; i < paddedTo8(rows); i++) {
     for (let j = 0; j < k; j++) {
       if (i < rows) move(dst, packedIndex(i, j, k), src, <usize>i * <usize>k + <usize>j, dtype);
@@ -134,7 +139,8 @@ export function packRounded(dst: usize, src: usize, rows: i32, k: i32, dtype: i3
 
 export function unpack(dst: usize, src: usize, n: i32, k: i32, dtype: i32, from: i32, to: i32): void {
   for (let i = from; i < min(to, n); i++) {
-    for (let j = 0; j < k; j++) store<f32>(dst + 4 * (<usize>(i - from) * <usize>k + <usize>j), packedAt(src, i, j, k, dtype));
+    if (dtype >= 3) unpackRow(dst + 4 * <usize>(i - from) * <usize>k, src, i, k, dtype);
+    else for (let j = 0; j < k; j++) store<f32>(dst + 4 * (<usize>(i - from) * <usize>k + <usize>j), packedAt(src, i, j, k, dtype));
   }
 }
 

@@ -1,0 +1,152 @@
+// Panel blocks (panels.ts) spread out for products with many rows: decoded once, read by every tile.
+//
+//   unit of 32 weights, 576 bytes:  [ a: 4 steps ][ b: 4 ][ c: 4 ][ d: 4 ][ scales: 8 × f32 ][ minimums: 8 × f32 ]
+//   unit of 2 × 16 (Q6_K), 576:     [ a: 4 steps ][ b: 4 ][ scales: 8 × f32 ][ c: 4 ][ d: 4 ][ scales: 8 × f32 ]
+//
+// A step is two positions of 8 rows, 16 × i16, as the activations want them (activation.ts): with weights u and v of positions i and
+// i + 8, eighths a and c hold u, b and d hold 256·v + u. Scales are divided by 256. The weights are what the scale multiplies, but for Q8_0, whose
+// eighths a and c stay 128 above: see `offsets`.
+import { blockBytes, four, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0 } from '../simd/dtype';
+import { NIBBLE_FLIP } from './panels';
+
+export const UNIT_BYTES: usize = 576;
+const STEPS_BYTES: usize = 512;
+
+const OFFSETS: usize = memory.data<i16>([-32768, -32768, -32768, -32768, -32768, -32768, -32768, -32768, 0, 0, 0, 0, 0, 0, 0, 0], 16);
+
+/** Where the eight numbers stand that, multiplied by the sums of eighths a and c, take off what the unit's weights are too large by. */
+// @ts-ignore: decorator
+@inline export function offsets(dtype: i32): usize {
+  return dtype == Q8_0 ? OFFSETS : OFFSETS + 16;
+}
+
+/** Bytes of the panel block that holds unit 0 of a group, and the units in it. */
+// @ts-ignore: decorator
+@inline export function unitsOf(dtype: i32): i32 {
+  return dtype < Q4_K ? 1 : 8;
+}
+
+/** `blocks` panel blocks to their units. */
+export function decode(dst: usize, panel: usize, blocks: i32, dtype: i32): void {
+  const bytes = <usize>blockBytes(dtype) << 3;
+  for (; blocks > 0; blocks--) {
+    if (dtype == Q8_0) decodeBytes(dst, panel);
+    else if (dtype < Q4_K) decodeBlock(dst, panel, dtype);
+    else if (dtype == Q6_K) decodeQ6(dst, panel);
+    else decodeQ4Q5(dst, panel, dtype);
+    dst += UNIT_BYTES * <usize>unitsOf(dtype);
+    panel += bytes;
+  }
+}
+
+function decodeBytes(dst: usize, panel: usize): void {
+  storeScales(dst + STEPS_BYTES, panel, 0.00390625);
+  panel += 16;
+  const low = i16x8.splat(0xff);
+  for (let i: usize = 0; i < 2; i++) {
+    for (let p: usize = 0; p < 128; p += 16) {
+      const v = v128.load(panel + p);
+      v128.store(dst + p, v128.and(v, low));
+      v128.store(dst + p, v, 128);
+    }
+    panel += 128;
+    dst += 256;
+  }
+}
+
+function decodeBlock(dst: usize, panel: usize, dtype: i32): void {
+  storeScales(dst + STEPS_BYTES, panel, 0.00390625);
+  panel += 16;
+  if (dtype == Q4_1 || dtype == Q5_1) {
+    storeScales(dst + STEPS_BYTES + 32, panel, 1);
+    panel += 16;
+  }
+  if (dtype >= Q5_0) decodeFifths(dst, panel, dtype == Q5_0 ? 16 : 0);
+  else decodeNibbles(dst, panel, dtype == Q4_0 ? 8 : 0);
+}
+
+function decodeQ4Q5(dst: usize, panel: usize, dtype: i32): void {
+  const scales = panel + 32, high: usize = dtype == Q5_K ? 32 : 0;
+  let subblock = panel + 128;
+  for (let s: usize = 0; s < 8; s++) {
+    // as `scaleOf` and `minimumOf` (blocks-k.ts), for 8 rows
+    const p = scales + (s << 3);
+    let scale: v128, minimum: v128;
+    if (s < 4) {
+      scale = v128.and(v128.load64_zero(p), i8x16.splat(63));
+      minimum = v128.and(v128.load64_zero(p, 32), i8x16.splat(63));
+    } else {
+      const low = v128.load64_zero(p, 32), top = i8x16.splat(48);
+      scale = v128.or(v128.and(low, i8x16.splat(15)), v128.and(i16x8.shr_u(v128.load64_zero(p - 32), 2), top));
+      minimum = v128.or(v128.and(i16x8.shr_u(low, 4), i8x16.splat(15)), v128.and(i16x8.shr_u(v128.load64_zero(p), 2), top));
+    }
+    storeProducts(dst + STEPS_BYTES, panel, i16x8.extend_low_i8x16_u(scale), 0.00390625);
+    storeProducts(dst + STEPS_BYTES + 32, panel + 16, i16x8.extend_low_i8x16_u(minimum), -1);
+    if (high) decodeFifths(dst, subblock, 0);
+    else decodeNibbles(dst, subblock, 0);
+    subblock += high + 128;
+    dst += UNIT_BYTES;
+  }
+}
+
+function decodeQ6(dst: usize, panel: usize): void {
+  let scales = panel + 16, subblock = panel + 144;
+  for (let s: usize = 0; s < 8; s++) {
+    storeProducts(dst + 256, panel, v128.load_ext<i8>(scales), 0.00390625);
+    storeProducts(dst + 544, panel, v128.load_ext<i8>(scales + 8), 0.00390625);
+    decodePairs(dst, subblock);
+    scales += 16;
+    subblock += 192;
+    dst += UNIT_BYTES;
+  }
+}
+
+/** Eight f16 times a power of two. */
+// @ts-ignore: decorator
+@inline function storeScales(dst: usize, p: usize, by: f32): void {
+  v128.store(dst, f32x4.mul(four<i16>(p), f32x4.splat(by)));
+  v128.store(dst, f32x4.mul(four<i16>(p + 8), f32x4.splat(by)), 16);
+}
+
+/** Eight f16 times eight integers of at most 8 bits times a power of two, all of them exact. */
+// @ts-ignore: decorator
+@inline function storeProducts(dst: usize, p: usize, factors: v128, by: f32): void {
+  storeScales(dst, p, by);
+  v128.store(dst, f32x4.mul(v128.load(dst), f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(factors))));
+  v128.store(dst, f32x4.mul(v128.load(dst, 16), f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(factors))), 16);
+}
+
+function decodeNibbles(dst: usize, nibbles: usize, offset: i32): void {
+  const flip = i16x8.splat(<i16>NIBBLE_FLIP), digits = i16x8.splat(0x0f0f);
+  for (let p: usize = 0; p < 128; p += 16) {
+    const v = v128.xor(v128.load(nibbles + p), flip);
+    storePair(dst + p, v128.and(v, digits), offset);
+    storePair(dst + p + 256, v128.and(i16x8.shr_u(v, 4), digits), offset);
+  }
+}
+
+function decodeFifths(dst: usize, fifths: usize, offset: i32): void {
+  const digits = i16x8.splat(0x0f0f), bit = i16x8.splat(0x0101);
+  for (let p: usize = 0; p < 128; p += 16) {
+    const v = v128.load(fifths + p, 32), high = i16x8.shr_u(v128.load(fifths + (p & 16)), <i32>(p >> 5));
+    storePair(dst + p, v128.or(v128.and(v, digits), i16x8.shl(v128.and(high, bit), 4)), offset);
+    storePair(dst + p + 256, v128.or(v128.and(i16x8.shr_u(v, 4), digits), v128.and(high, i16x8.shl(bit, 4))), offset);
+  }
+}
+
+function decodePairs(dst: usize, pairs: usize): void {
+  const digits = i16x8.splat(0x0f0f), bits = i16x8.splat(0x0303);
+  for (let p: usize = 0; p < 128; p += 16) {
+    const v = v128.load(pairs + p, 64), from = pairs + (p & 16), shift = <i32>(p >> 4) & 6;
+    const first = i16x8.shl(v128.and(i16x8.shr_u(v128.load(from), shift), bits), 4), second = i16x8.shl(v128.and(i16x8.shr_u(v128.load(from, 32), shift), bits), 4);
+    storePair(dst + p, v128.or(v128.and(v, digits), first), 32);
+    storePair(dst + p + 288, v128.or(v128.and(i16x8.shr_u(v, 4), digits), second), 32);
+  }
+}
+
+/** v·256 + u to the second of two eighths, u to the first, each less by `offset`. */
+// @ts-ignore: decorator
+@inline function storePair(dst: usize, both: v128, offset: i32): void {
+  v128.store(dst, i16x8.sub(v128.and(both, i16x8.splat(0xff)), i16x8.splat(<i16>offset)));
+  v128.store(dst, i16x8.sub(both, i16x8.splat(<i16>(257 * offset))), 128);
+}
