@@ -35,7 +35,7 @@ export { accumulate, activate, add, fill, gate, scale } from './activation/activ
 
 // attention
 export { attention } from './attention/attention';
-export { kvStore } from './attention/kv';
+export { kvBlockBytes, kvStore } from './attention/kv';
 export { angles, inverseFrequencies, rope, stretchFrequencies } from './attention/rope';
 
 // sample

@@ -24,7 +24,7 @@ export { layerNorm, rmsNorm, softmax } from './norm/reference';
 export { accumulate, activate, add, fill, gate, scale } from './activation/reference';
 
 // attention
-export { angles, attention, inverseFrequencies, kvStore, rope, stretchFrequencies } from './attention/reference';
+export { angles, attention, inverseFrequencies, kvBlockBytes, kvStore, rope, stretchFrequencies } from './attention/reference';
 
 // sample
 export { argmax, logProbability, penalize, sample, seed } from './sample/reference';

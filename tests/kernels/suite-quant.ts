@@ -1,4 +1,4 @@
-import { Bench, equal, quantized, type Check, type Kernels, type Quantized } from './harness.js';
+import { Bench, equal, quantized, type Check, type Quantized } from './harness.js';
 
 // Sums over a block are exact and blocks are added in the documented order: everything here is compared bit for bit.
 
