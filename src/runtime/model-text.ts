@@ -11,7 +11,7 @@ export interface ModelText {
 }
 
 /** tokenizer.json of a large vocabulary has some 30 MB. */
-const TOKENIZER_BYTES = 128 * 2 ** 20;
+export const TOKENIZER_BYTES = 128 * 2 ** 20;
 
 /**
  * Reads tokenizer.json, tokenizer_config.json, chat_template.jinja and the end tokens of generation_config.json or config.json.
