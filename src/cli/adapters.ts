@@ -9,11 +9,12 @@ import { usage, type Given, type OptionSpec } from './command.js';
 import { escapeName } from './escape.js';
 import { about } from './explain.js';
 import { warn } from './output.js';
+import { resolvePlace } from './place.js';
 import type { Progress } from './progress.js';
 
 /** The options of every command that loads adapters. */
 export const ADAPTER_OPTIONS = {
-  adapter: { value: 'DIR[=SCALE]', many: true, help: 'A PEFT adapter, and how strongly it applies (default 1). Several are summed.' },
+  adapter: { value: 'DIR[=SCALE]', many: true, help: 'A PEFT adapter (a folder, a GGUF file, a URL, or one that was pulled), and how strongly it applies (default 1). Several are summed.' },
   selective: { help: 'Accept adapters whose file holds more than their configuration targets; the rest is left out.' },
   'target-modules': { value: 'NAMES', help: "Apply adapters only here: names or ends of paths with commas between them, /a regular expression/, or all-linear." },
 } as const satisfies Readonly<Record<string, OptionSpec>>;
@@ -39,12 +40,19 @@ export function adapterArguments(given: Given): AdapterArgument[] {
   return given.values('adapter').map((text) => {
     const { folder, scale } = splitScale(text);
     if (folder === '') throw usage(`--adapter expected a folder, found ${JSON.stringify(text)}.`);
-    const name = folder.split(/[\\/]/).findLast((part) => part !== '' && part !== '.')?.slice(0, 150) ?? folder.slice(0, 150);
-    let unique = name;
-    for (let n = 2; taken.has(unique); n++) unique = `${name}#${n}`;
-    taken.add(unique);
-    return { name: unique, folder, scale };
+    const name = uniqueName(folder, (other) => taken.has(other));
+    taken.add(name);
+    return { name, folder, scale };
   });
+}
+
+/** What an adapter is called: the last part of its path or address without `.gguf`, `#2` behind it if that is taken. */
+export function uniqueName(folder: string, taken: (name: string) => boolean): string {
+  const plain = folder.replace(/^hf:/, '').replace(/[?#].*$/, (end) => (/^https?:/i.test(folder) ? '' : end));
+  const name = plain.split(/[\\/]/).findLast((part) => part !== '' && part !== '.')?.replace(/(?<=.)\.gguf$/i, '').slice(0, 150) ?? folder.slice(0, 150);
+  let unique = name;
+  for (let n = 2; taken(unique); n++) unique = `${name}#${n}`;
+  return unique;
 }
 
 function splitScale(text: string): { folder: string; scale: number } {
@@ -76,19 +84,24 @@ export function adapterOptions(given: Given): Pick<LoadAdapterOptions, 'selectiv
  * @throws LorikeetError as AdapterBank.load
  */
 export async function loadAdapters(engine: Engine, list: readonly AdapterArgument[], options: LoadAdapterOptions, progress: Progress): Promise<Blend> {
-  for (const { name, folder } of list) {
-    let report: AdapterReport;
-    try {
-      report = await about(folder, engine.adapters.load(name, folder, { ...options, onProgress: progress.bytes(`loading ${escapeName(name)}`) }));
-    } catch (error) {
-      throw await mistakenScale(folder, error);
-    } finally {
-      progress.clear();
-    }
-    for (const warning of report.warnings) warn(`adapter ${name}: ${warning}`);
-    if (report.left.length > 0) warn(`adapter ${name}: ${report.left.length} of its tensors left out (${report.left.slice(0, 3).join(', ')}${report.left.length > 3 ? ', …' : ''}).`);
-  }
+  for (const { name, folder } of list) await loadAdapter(engine, name, folder, options, progress);
   return Object.fromEntries(list.map(({ name, scale }) => [name, scale]));
+}
+
+/** Loads one adapter under a name. @throws LorikeetError as AdapterBank.load */
+export async function loadAdapter(engine: Engine, name: string, folder: string, options: LoadAdapterOptions, progress: Progress): Promise<AdapterReport> {
+  let report: AdapterReport;
+  try {
+    const place = await resolvePlace(folder);
+    report = await about(folder, engine.adapters.load(name, place, { ...options, onProgress: progress.bytes(`loading ${escapeName(name)}`) }));
+  } catch (error) {
+    throw await mistakenScale(folder, error);
+  } finally {
+    progress.clear();
+  }
+  for (const warning of report.warnings) warn(`adapter ${name}: ${warning}`);
+  if (report.left.length > 0) warn(`adapter ${name}: ${report.left.length} of its tensors left out (${report.left.slice(0, 3).join(', ')}${report.left.length > 3 ? ', …' : ''}).`);
+  return report;
 }
 
 /** `pirate=loud`: the folder isn't there, but `pirate` is, so the scale was meant. */

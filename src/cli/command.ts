@@ -32,6 +32,8 @@ export interface Command {
 export interface Given {
   readonly positionals: readonly string[];
   readonly help: boolean;
+  /** --no-color was given. */
+  readonly plain: boolean;
   flag(name: string): boolean;
   value(name: string): string | undefined;
   values(name: string): readonly string[];
@@ -50,17 +52,22 @@ export function readArguments(command: Pick<Command, 'options' | 'positionals'>,
   const { options } = command;
   const { tokens } = parseArgs({
     args: [...args], strict: false, allowPositionals: true, tokens: true,
-    options: { help: { type: 'boolean', short: 'h' }, ...Object.fromEntries(Object.entries(options).map(([name, { value }]) => [name, { type: value === undefined ? 'boolean' : 'string' } as const])) },
+    options: { help: { type: 'boolean', short: 'h' }, 'no-color': { type: 'boolean' }, ...Object.fromEntries(Object.entries(options).map(([name, { value }]) => [name, { type: value === undefined ? 'boolean' : 'string' } as const])) },
   });
   const values = new Map<string, string[]>();
   const positionals: string[] = [];
   let help = false;
+  let plain = false;
   for (const token of tokens) {
     if (token.kind === 'positional') positionals.push(token.value);
     if (token.kind !== 'option') continue;
     const { name, rawName, value, inlineValue } = token;
     if (name === 'help') {
       help = true;
+      continue;
+    }
+    if (name === 'no-color' && value === undefined) {
+      plain = true;
       continue;
     }
     const option = Object.hasOwn(options, name) && rawName.startsWith('--') ? options[name]! : undefined;
@@ -83,7 +90,7 @@ export function readArguments(command: Pick<Command, 'options' | 'positionals'>,
     if (positionals.length > command.positionals.length) throw usage(`There is one argument too many, ${JSON.stringify(positionals[command.positionals.length])}: expected ${command.positionals.length === 0 ? 'none' : command.positionals.join(' ')}.`);
   }
   return {
-    positionals, help,
+    positionals, help, plain,
     flag: (name) => values.has(name),
     value: (name) => values.get(name)?.[0],
     values: (name) => values.get(name) ?? [],
@@ -99,5 +106,5 @@ export function readArguments(command: Pick<Command, 'options' | 'positionals'>,
 function isOption(word: string, options: Readonly<Record<string, OptionSpec>>): boolean {
   if (!word.startsWith('--')) return word === '-h';
   const name = word.slice(2).split('=', 1)[0]!;
-  return name === 'help' || Object.hasOwn(options, name);
+  return name === 'help' || name === 'no-color' || Object.hasOwn(options, name);
 }

@@ -5,7 +5,7 @@ const WIDTH = 96;
 /** The help of one command: usage, every option, notes, examples. */
 export function commandHelp({ name, summary, usage, options, notes = [], examples }: Command): string {
   const rows = [...Object.entries(options).map(([option, { value, help, many }]): [string, string] => [`--${option}${value === undefined ? '' : ` ${value}`}`, many ? `${help} May be repeated.` : help]),
-    ['-h, --help', 'Show this.'] as [string, string]];
+    ['--no-color', 'No colours, whatever the output is.'] as [string, string], ['-h, --help', 'Show this.'] as [string, string]];
   return [
     `lorikeet ${name} ${usage}`, '', ...wrap(summary, '', WIDTH), '',
     'Options:', ...columns(rows), '',

@@ -1,15 +1,20 @@
 // The program `lorikeet`. Each command stands in a file of its own in commands/ and is a row of this table.
 import { readArguments, usage, type Command } from './command.js';
+import { bench } from './commands/bench.js';
+import { chat } from './commands/chat.js';
 import { generate } from './commands/generate.js';
 import { inspect } from './commands/inspect.js';
 import { logits } from './commands/logits.js';
+import { perplexity } from './commands/perplexity.js';
+import { pull } from './commands/pull.js';
+import { quantize } from './commands/quantize.js';
 import { explain } from './explain.js';
 import { commandHelp, mainHelp } from './help.js';
 import { nearest } from './nearest.js';
 import { print } from './output.js';
 import { version } from './version.js';
 
-const COMMANDS: readonly Command[] = [generate, logits, inspect];
+const COMMANDS: readonly Command[] = [chat, generate, pull, inspect, quantize, bench, perplexity, logits];
 
 /** Runs one command line; returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {
@@ -31,6 +36,10 @@ async function main(args: readonly string[]): Promise<number> {
   asked = command.name;
   const given = readArguments(command, rest);
   if (given.help) return print(commandHelp(command)).then(() => 0);
+  if (given.plain) {
+    process.env['NO_COLOR'] = '1';
+    delete process.env['FORCE_COLOR'];
+  }
   return (await command.run(given)) ?? 0;
 }
 

@@ -1,36 +1,31 @@
-import { createEngine, type Engine } from '../../runtime/engine.js';
+import type { Engine } from '../../runtime/engine.js';
 import type { Session } from '../../runtime/session.js';
 import { ADAPTER_NOTE, ADAPTER_OPTIONS, adapterArguments, adapterOptions, loadAdapters } from '../adapters.js';
-import { numbersOf, tokenIds } from '../arguments.js';
+import { tokenIds } from '../arguments.js';
 import { usage, type Command, type Given } from '../command.js';
-import { about } from '../explain.js';
 import { interruptible, INTERRUPTED } from '../interrupt.js';
+import { MODEL_NOTE, MODEL_OPTIONS, openModel } from '../model.js';
 import { print, printGenerated, printJson } from '../output.js';
 import { Progress } from '../progress.js';
+import { SAMPLING_OPTIONS, samplingOf } from '../sampling.js';
 
 /** Continues a prompt and streams the text. */
 export const generate: Command = {
   name: 'generate',
   summary: 'Continue a text, token ids, or (with --chat) answer a line; the text streams to stdout.',
-  usage: 'MODEL_DIR --prompt TEXT | --tokens 1,2,3 [options]',
-  positionals: ['MODEL_DIR'],
+  usage: 'MODEL --prompt TEXT | --tokens 1,2,3 [options]',
+  positionals: ['MODEL'],
   options: {
     prompt: { value: 'TEXT', help: 'The text to continue.' },
     tokens: { value: 'IDS', help: 'Token ids to continue, instead of a text.' },
     chat: { help: "The prompt is a user's line: put it into the model's chat template." },
     system: { value: 'TEXT', help: 'With --chat: the system message.' },
     ...ADAPTER_OPTIONS,
-    'max-tokens': { value: 'N', help: 'The most tokens of the answer (default 256).' },
-    temperature: { value: 'T', help: 'How freely tokens are drawn; 0 (default) takes the most likely one.' },
-    'top-k': { value: 'K', help: 'Draw from the K most likely tokens; 0 (default): from all.' },
-    'top-p': { value: 'P', help: 'Draw from the most likely tokens that together reach P; 1 (default): from all.' },
-    'min-p': { value: 'P', help: 'Draw from tokens at least P times as likely as the most likely one; 0 (default): from all.' },
-    'repetition-penalty': { value: 'X', help: 'Make tokens that were there already less likely; 1 (default): off.' },
-    seed: { value: 'N', help: 'Starts the draws: same seed, same text (default 0).' },
-    stop: { value: 'TEXT', many: true, help: 'End where this text comes; it is not part of the answer.' },
+    ...SAMPLING_OPTIONS,
+    ...MODEL_OPTIONS,
     json: { help: 'Print one JSON object and nothing else: {text, tokens, promptTokens, …}.' },
   },
-  notes: [ADAPTER_NOTE, 'A model without a tokenizer.json takes --tokens, and its answer is printed as ids. Ctrl-C ends the answer, with exit code 130.'],
+  notes: [MODEL_NOTE, ADAPTER_NOTE, 'In --json, "tokens" are the ids as they were chosen, as transformers gives them: an end token that ended the answer is the last of them ("ended" says "end token"); "text" doesn\'t hold it.', 'A model without a tokenizer.json takes --tokens, and its answer is printed as ids. Ctrl-C ends the answer, with exit code 130.'],
   examples: [
     'lorikeet generate models/tavern --chat --prompt "Where is the treasure?" --adapter adapters/pirate',
     'lorikeet generate models/tavern --prompt "The door" --max-tokens 40 --temperature 0.8 --top-p 0.95 --seed 7',
@@ -42,28 +37,22 @@ export const generate: Command = {
     const prompt = promptOf(given);
     const adapters = adapterArguments(given);
     const options = adapterOptions(given);
-    const sampling = numbersOf(given, { temperature: 'temperature', topK: 'top-k', topP: 'top-p', minP: 'min-p', repetitionPenalty: 'repetition-penalty' });
-    const { seed, maxTokens } = numbersOf(given, { seed: 'seed', maxTokens: 'max-tokens' });
+    const { sampling, seed, maxTokens, stop } = samplingOf(given);
     const system = given.value('system');
     const progress = new Progress();
     return interruptible(async (signal) => {
       try {
-        const started = performance.now();
-        const model = given.positionals[0]!;
-        const engine = await about(model, createEngine({ model, signal, onProgress: progress.bytes('loading the model') }));
-        progress.clear();
+        const { engine, loadMs } = await openModel(given, progress, signal);
         const blend = await loadAdapters(engine, adapters, { ...options, signal }, progress);
-        const loadMs = performance.now() - started;
         const session = engine.session({ adapters: blend, seed, system });
-        const stream = given.flag('chat') ? session.say(prompt as string, { ...sampling, maxTokens, stop: given.values('stop'), signal })
-          : session.complete(prompt, { ...sampling, maxTokens, stop: given.values('stop'), signal });
+        const tokens: number[] = [];
+        const how = { ...sampling, maxTokens, stop, signal, onToken: (id: number) => { tokens.push(id); } };
+        const stream = given.flag('chat') ? session.say(prompt as string, how) : session.complete(prompt, how);
         const json = given.flag('json');
         const text = await follow(session, stream, json ? () => {} : printGenerated, progress);
-        const { stats } = session;
-        const tokens = session.tokens.slice(stats.promptTokens);
         if (json) {
-          const { ended, firstTokenMs, decodeMs } = stats;
-          await printJson({ text, tokens, promptTokens: stats.promptTokens, ended, seed: session.seed, adapters: blend, loadMs, firstTokenMs, decodeMs });
+          const { promptTokens, ended, firstTokenMs, decodeMs } = session.stats;
+          await printJson({ text, tokens, promptTokens, ended, seed: session.seed, adapters: blend, loadMs, firstTokenMs, decodeMs });
         } else if (!hasText(engine)) await print(`${tokens.join(',')}\n`);
         else if (process.stdout.isTTY && !text.endsWith('\n')) await print('\n');
         engine.dispose();

@@ -1,11 +1,8 @@
 import { streamSafetensors } from '../../formats/safetensors.js';
-import { createEngine } from '../../runtime/engine.js';
-import { openFolder } from '../../store/open.js';
-import type { Folder } from '../../store/source.js';
 import { ADAPTER_NOTE, ADAPTER_OPTIONS, adapterArguments, adapterOptions, loadAdapters } from '../adapters.js';
 import { tokenIds } from '../arguments.js';
 import type { Command } from '../command.js';
-import { about } from '../explain.js';
+import { MODEL_NOTE, openModel } from '../model.js';
 import { openOutput } from '../output-file.js';
 import { Progress } from '../progress.js';
 
@@ -15,14 +12,14 @@ const CHUNK = 1 << 22;
 export const logits: Command = {
   name: 'logits',
   summary: 'Write the logits of one sequence of tokens to a safetensors file, as {logits: F32 [tokens, outputs]}.',
-  usage: 'MODEL_DIR --tokens 1,2,3 [--adapter DIR[=SCALE]]… --out FILE.safetensors',
-  positionals: ['MODEL_DIR'],
+  usage: 'MODEL --tokens 1,2,3 [--adapter DIR[=SCALE]]… --out FILE.safetensors',
+  positionals: ['MODEL'],
   options: {
     tokens: { value: 'IDS', help: 'The sequence, token ids with commas between them.' },
     out: { value: 'FILE', help: 'Where the result goes. It is written beside and renamed, so a command that fails leaves the path as it was.' },
     ...ADAPTER_OPTIONS,
   },
-  notes: [ADAPTER_NOTE],
+  notes: [MODEL_NOTE, ADAPTER_NOTE],
   examples: [
     'lorikeet logits models/tavern --tokens 1,2,3 --out logits.safetensors',
     'lorikeet logits models/tavern --tokens 1,2,3 --adapter adapters/pirate=0.5 --out logits.safetensors',
@@ -36,10 +33,7 @@ export const logits: Command = {
     const out = await openOutput(given.required('out'));
     const progress = new Progress();
     try {
-      const path = given.positionals[0]!;
-      const folder = withoutText(await openFolder(path));
-      const engine = await about(path, createEngine({ model: folder, onProgress: progress.bytes('loading the model') }));
-      progress.clear();
+      const { engine } = await openModel(given, progress, undefined, { text: false });
       const blend = await loadAdapters(engine, adapters, options, progress);
       const values = engine.logits(ids, { adapters: blend, onProgress: progress.count('computing', 'tokens') });
       progress.clear();
@@ -51,12 +45,6 @@ export const logits: Command = {
     }
   },
 };
-
-/** The folder as a model of ids alone: no tokenizer is read, and one that can't be used doesn't matter. */
-function withoutText(folder: Folder): Folder {
-  const text = new Set(['tokenizer.json', 'tokenizer_config.json', 'generation_config.json', 'chat_template.jinja']);
-  return { name: folder.name, has: async (path, signal) => !text.has(path) && folder.has(path, signal), open: (path, signal) => folder.open(path, signal), text: (path, limit, signal) => folder.text(path, limit, signal) };
-}
 
 function* pieces(bytes: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += CHUNK) yield bytes.subarray(at, at + CHUNK);

@@ -1,0 +1,40 @@
+/** MODEL, wherever a command takes one. */
+import { createEngine, type Engine, type EngineOptions } from '../runtime/engine.js';
+import { numbersOf } from './arguments.js';
+import type { Given, OptionSpec } from './command.js';
+import { about } from './explain.js';
+import { warn } from './output.js';
+import { resolvePlace } from './place.js';
+import type { Progress } from './progress.js';
+
+export const MODEL_NOTE = 'MODEL is a folder of Hugging Face (config.json, safetensors, tokenizer.json), a .gguf file, a URL of either, or a repository that `lorikeet pull` brought (owner/repo).';
+
+/** How a model is put into memory. */
+export const MODEL_OPTIONS = {
+  threads: { value: 'N', help: 'Threads to compute on (this build has one).' },
+} as const satisfies Readonly<Record<string, OptionSpec>>;
+
+/** An engine, and the milliseconds that it took. */
+export interface Opened {
+  readonly engine: Engine;
+  readonly loadMs: number;
+}
+
+/**
+ * Loads the model of a command line, with a bar on stderr where it takes long.
+ *
+ * @throws LorikeetError as createEngine; `pull/not-pulled`
+ */
+export async function openModel(given: Given, progress: Progress, signal?: AbortSignal, more: Partial<EngineOptions> = {}): Promise<Opened> {
+  const named = given.positionals[0]!;
+  const { threads } = numbersOf(given, { threads: 'threads' });
+  const place = await resolvePlace(named);
+  const started = performance.now();
+  try {
+    const engine = await about(named, createEngine({ model: place, ...(signal ? { signal } : {}), ...more, onProgress: progress.bytes('loading the model') }));
+    if (threads !== undefined && threads !== engine.backend.threads) warn(`--threads ${threads}: this build computes on ${engine.backend.threads === 1 ? 'one thread' : `${engine.backend.threads} threads`}.`);
+    return { engine, loadMs: performance.now() - started };
+  } finally {
+    progress.clear();
+  }
+}
