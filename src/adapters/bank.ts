@@ -33,6 +33,8 @@ export interface BankHooks {
   othersInUse?(): boolean;
   /** The base's bytes changed. */
   onBaseChanged?(): void;
+  /** An adapter was given back: nothing can be computed with it any more. */
+  onGone?(adapter: Adapter): void;
 }
 
 /**
@@ -290,6 +292,7 @@ export class AdapterBank {
     this.#hooks.settle?.();
     const bytes = this.#runtime.adapters.free(adapter.block);
     adapter.block = 0;
+    this.#hooks.onGone?.(adapter);
     return bytes;
   }
 

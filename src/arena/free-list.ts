@@ -65,7 +65,7 @@ export class FreeListArena {
   alloc(bytes: number): number {
     const size = blockBytes(this.name, bytes);
     this.#heap.onAlloc?.(this.name, bytes);
-    const block = this.#index.find(size) ?? this.#grow(size);
+    const block = this.#grow(size);
     this.#index.remove(block);
     if (block.size > size) {
       const rest = createBlock(block.offset + size, block.size - size, block, block.after);
@@ -129,8 +129,17 @@ export class FreeListArena {
     this.#usedBytes = this.#heldBytes = 0;
   }
 
-  /** A free block of at least `size` bytes from pages that the arena did not have: behind the youngest span that can grow, else in a new one. */
+  /** A free block of at least `size` bytes, when need be once enough is given up elsewhere. */
   #grow(size: number): Block {
+    do {
+      const found = this.#index.find(size) ?? this.#lengthened(size);
+      if (found) return found;
+    } while (this.#heap.onPressure?.());
+    throw this.#heap.exhausted(`arena ${this.name}`, size, this.#index.largest);
+  }
+
+  /** One from pages that the arena did not have: behind the youngest span that can grow, else in a new one; null if there are none. */
+  #lengthened(size: number): Block | null {
     for (const least of [this.#spanBytes, 0]) { // near the limit: only what is needed
       for (let i = this.#regions.length - 1; i >= 0; i--) {
         const region = this.#regions[i]!;
@@ -140,7 +149,7 @@ export class FreeListArena {
       const span = this.#heap.tryReserve(Math.max(size, least));
       if (span !== null) return this.#addRegion(span);
     }
-    throw this.#heap.exhausted(`arena ${this.name}`, size, this.#index.largest);
+    return null;
   }
 
   #addRegion(span: Span): Block {

@@ -44,6 +44,8 @@ export class Heap {
   readonly limit: number;
   /** Called by every arena before it allocates, with its name and the bytes asked; what it throws fails the allocation, and nothing changes. */
   onAlloc: ((arena: string, bytes: number) => void) | undefined;
+  /** Called when there is no run of pages for an arena, as often as it returns true: that something was given up, in whichever arena. */
+  onPressure: (() => boolean) | undefined;
   readonly #base: number;
   readonly #spans = new Set<Span>();
   readonly #free: Span[] = [];

@@ -14,13 +14,18 @@ export interface RuntimeOptions {
   wasm?: WasmSource;
 }
 
+/** `findable`: bytes of cached blocks that nobody uses, kept to be found again and given up when memory is needed. They are neither used nor free. */
+export interface KvReport extends ArenaReport {
+  findable: number;
+}
+
 /** What every arena holds, in bytes. `bytes` is the size of the linear memory itself; `heap` the pages that arenas hold, and those that came back from them. */
 export interface MemoryReport {
   readonly bytes: number;
   readonly heap: ArenaReport;
   readonly weights: ArenaReport;
   readonly adapters: ArenaReport;
-  readonly kv: ArenaReport;
+  readonly kv: KvReport;
   readonly activations: ArenaReport;
   readonly scratch: ArenaReport;
 }
@@ -73,14 +78,15 @@ export async function createRuntime({ memoryLimit = MOST_BYTES, wasm }: RuntimeO
   };
 }
 
-/** What every arena of the runtime holds. */
-export function memoryReport(runtime: Runtime): MemoryReport {
+/** What every arena of the runtime holds; `findable` bytes, in `findableBlocks` of the cached blocks, are nobody's. */
+export function memoryReport(runtime: Runtime, findable = 0, findableBlocks = 0): MemoryReport {
+  const kv = runtime.kv.report();
   return {
     bytes: runtime.memory.buffer.byteLength,
     heap: runtime.heap.report(),
     weights: runtime.weights.report(),
     adapters: runtime.adapters.report(),
-    kv: runtime.kv.report(),
+    kv: { ...kv, used: kv.used - findable, blocks: kv.blocks - findableBlocks, findable },
     activations: runtime.activations.report(),
     scratch: runtime.scratch.report(),
   };

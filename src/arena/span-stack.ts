@@ -68,6 +68,7 @@ export class SpanStack {
         return;
       }
     }
+    if (this.#heap.onPressure?.()) return this.#ensure(size, wish);
     throw this.#heap.exhausted(`arena ${this.name}`, size, this.#end - this.top);
   }
 

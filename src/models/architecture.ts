@@ -8,6 +8,8 @@ export interface KvShape {
   readonly layers: number;
   readonly kvHeads: number;
   readonly headDim: number;
+  /** How far back any layer sees; 0 if some layer sees every earlier position. */
+  readonly window: number;
 }
 
 /** A model as its file describes it, before its weights are in memory. */

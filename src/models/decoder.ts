@@ -88,6 +88,6 @@ export function buildDecoder(fields: Readonly<Record<string, unknown>>, checkpoi
 
   return {
     weights,
-    architecture: { modelType: config.modelType, vocabSize, outputSize: vocabSize, contextLength: config.maxPositions, kv: { layers: config.layers, kvHeads, headDim }, modules: list.modules, forward, prepare },
+    architecture: { modelType: config.modelType, vocabSize, outputSize: vocabSize, contextLength: config.maxPositions, kv: { layers: config.layers, kvHeads, headDim, window: config.windows.includes(0) ? 0 : Math.max(...config.windows) }, modules: list.modules, forward, prepare },
   };
 }

@@ -6,6 +6,7 @@ import type { Model } from './model.js';
 import { addSegment, clearFrame } from '../ops/frame.js';
 import type { Program } from '../ops/program.js';
 import { KvCache } from './kv-cache.js';
+import type { KvPool } from './kv-pool.js';
 
 /**
  * Checks token ids against the vocabulary and the context.
@@ -22,13 +23,13 @@ export function checkTokens(model: Model, tokens: readonly number[]): void {
 
 /**
  * Runs a whole sequence under a blend and hands out each row of results as it comes: (position, address of its outputSize floats).
- * The program must be free. A model without a cache gets the sequence in one piece, so its program must have room for it.
+ * The program must be free. Every position is worked, none taken over: each one's results are wanted. `pool` gives the blocks; a model without a cache (null) gets the sequence in one piece, so its program must have room for it.
  *
  * @throws LorikeetError `memory/exhausted`; the signal's reason on abort, between two frames
  */
-export function evaluate(runtime: Runtime, model: Model, program: Program, tokens: readonly number[], blend: ResolvedBlend, onRow: (position: number, ptr: number) => void, signal?: AbortSignal): void {
+export function evaluate(runtime: Runtime, model: Model, program: Program, tokens: readonly number[], blend: ResolvedBlend, onRow: (position: number, ptr: number) => void, pool: KvPool | null, signal?: AbortSignal): void {
   const { frame } = program;
-  const cache = model.kv ? new KvCache(runtime, model.kv, tokens.length) : null;
+  const cache = pool && new KvCache(pool, tokens.length);
   try {
     cache?.reserve(tokens.length);
     const step = cache ? Math.min(frame.maxRows, frame.maxOutputs) : tokens.length;
@@ -46,6 +47,7 @@ export function evaluate(runtime: Runtime, model: Model, program: Program, token
       if (cache) {
         segment.table = cache.table;
         segment.tableStride = cache.tableStride;
+        segment.kvDtype = cache.dtype;
       }
       addBlend(segment, blend, tokens, tokens.length);
       addBlend(addSegment(frame.outputs, rows, from), blend, tokens, tokens.length);

@@ -63,6 +63,6 @@ export function buildGpt2(fields: Readonly<Record<string, unknown>>, checkpoint:
 
   return {
     weights,
-    architecture: { modelType: 'gpt2', vocabSize, outputSize: vocabSize, contextLength: positions, kv: { layers, kvHeads: heads, headDim }, modules: list.modules, forward, prepare: () => {} },
+    architecture: { modelType: 'gpt2', vocabSize, outputSize: vocabSize, contextLength: positions, kv: { layers, kvHeads: heads, headDim, window: 0 }, modules: list.modules, forward, prepare: () => {} },
   };
 }

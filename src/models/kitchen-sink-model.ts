@@ -56,7 +56,7 @@ export class KitchenSinkModel {
       this.#handles.expire();
     }
     for (const { rank, temporaries } of blend.adapters) this.#program.reserve(rank, temporaries);
-    evaluate(this.#runtime, this.model, this.#program, tokens, blend, () => {});
+    evaluate(this.#runtime, this.model, this.#program, tokens, blend, () => {}, null);
     return this.#handles.make(this.#program.result.ptr, tokens.length, this.model.outputSize);
   }
 

@@ -2,6 +2,7 @@ import type { ResolvedBlend } from '../adapters/adapter.js';
 import type { AdapterBank } from '../adapters/bank.js';
 import type { Runtime } from '../arena/runtime.js';
 import { LorikeetError } from '../errors.js';
+import type { KvPool } from '../models/kv-pool.js';
 import type { Model } from '../models/model.js';
 import type { ChatTemplate } from '../text/chat-template.js';
 import type { Tokenizer } from '../text/tokenizer.js';
@@ -24,6 +25,8 @@ export class EngineCore {
     readonly model: Model,
     readonly bank: AdapterBank,
     readonly scheduler: Scheduler,
+    /** null: the model has no cache. */
+    readonly pool: KvPool | null,
     readonly tokenizer: Tokenizer | null,
     readonly template: ChatTemplate | null,
     readonly endTokens: readonly number[],

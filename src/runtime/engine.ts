@@ -3,6 +3,7 @@ import type { Blend } from '../adapters/adapter.js';
 import { createRuntime, memoryReport, type MemoryReport, type Runtime, type RuntimeOptions } from '../arena/runtime.js';
 import { LorikeetError } from '../errors.js';
 import { openCheckpoint, type Checkpoint } from '../models/checkpoint.js';
+import { KvPool, type KvDtype, type KvPoolOptions } from '../models/kv-pool.js';
 import { disposeModel, loadModel, type Model } from '../models/model.js';
 import { checkTokens, evaluate } from '../models/evaluate.js';
 import type { ModelOrigin } from '../store/open.js';
@@ -22,6 +23,10 @@ export interface EngineOptions extends RuntimeOptions {
   headers?: Readonly<Record<string, string>>;
   /** false: a model of ids alone; no tokenizer is read, and one that can't be used doesn't matter. */
   text?: boolean;
+  /** What keys and values are kept in: `f32` (default), `f16` in half the bytes, `q8` in little more than a quarter. */
+  kvDtype?: KvDtype;
+  /** Most bytes of cached blocks that no session uses and that a later one with the same beginning may find (default: one conversation of the model's length, at most 64 MiB); false: sessions share nothing. */
+  prefixCache?: number | false;
   signal?: AbortSignal;
   /** Called with the bytes of weights placed so far and the bytes in all. */
   onProgress?: (done: number, total: number) => void;
@@ -135,7 +140,7 @@ export class Engine {
     const blend = this.adapters.resolve(adapters);
     scheduler.drain();
     this.#core.reserve(blend);
-    evaluate(runtime, model, scheduler.programFor(tokens.length), tokens, blend, onRow, signal);
+    evaluate(runtime, model, scheduler.programFor(tokens.length), tokens, blend, onRow, this.#core.pool, signal);
   }
 
   /**
@@ -158,7 +163,8 @@ export class Engine {
 
   /** Bytes used, free and largest free block of every arena, and the size of the linear memory. */
   memory(): MemoryReport {
-    return memoryReport(this.#core.runtime);
+    const { runtime, pool } = this.#core;
+    return memoryReport(runtime, pool?.idleBytes, pool?.idleBlocks);
   }
 
   /** Ends every stream, session and load, and gives everything back. */
@@ -169,6 +175,7 @@ export class Engine {
     for (const session of [...core.sessions]) session.dispose();
     core.bank.dispose();
     core.scheduler.dispose();
+    core.pool?.dispose();
     disposeModel(core.runtime, core.model);
     core.wake();
   }
@@ -185,20 +192,20 @@ export class Engine {
 /**
  * Loads a model and makes an engine for it.
  *
- * @throws LorikeetError `model/…`, `config/…`, `safetensors/…`, `gguf/…`, `store/…`, `text/…`, `memory/…`, `wasm/…`; the signal's reason on abort
+ * @throws LorikeetError `model/…`, `config/…`, `safetensors/…`, `gguf/…`, `store/…`, `text/…`, `kv/…`, `memory/…`, `wasm/…`; the signal's reason on abort
  * @example
  * const engine = await createEngine({ model: 'models/tavern' });
  * await engine.adapters.load('pirate', 'adapters/pirate');
  * for await (const piece of engine.chat('Where is the treasure?', { adapters: { pirate: 1 } })) process.stdout.write(piece);
  */
-export async function createEngine({ model: from, headers, text: withText = true, loop = 'auto', signal, onProgress, ...runtimeOptions }: EngineOptions): Promise<Engine> {
+export async function createEngine({ model: from, headers, text: withText = true, loop = 'auto', kvDtype, prefixCache, signal, onProgress, ...runtimeOptions }: EngineOptions): Promise<Engine> {
   let checkpoint: Checkpoint | null = null;
   try {
     checkpoint = await openCheckpoint(from, { signal, headers });
     const text = withText ? await readText(checkpoint, signal) : NO_TEXT;
     const runtime = await createRuntime(runtimeOptions);
     const model = await loadModel(runtime, checkpoint, { signal, onProgress });
-    return new Engine(makeCore(runtime, model, text, loop === 'manual'));
+    return new Engine(makeCore(runtime, model, text, loop === 'manual', { dtype: kvDtype, prefixCache }));
   } catch (error) {
     throw signal?.aborted ? signal.reason : error; // however the source worded it
   } finally {
@@ -208,13 +215,18 @@ export async function createEngine({ model: from, headers, text: withText = true
 
 const NO_TEXT: ModelText = { tokenizer: null, template: null, endTokens: [] };
 
-function makeCore(runtime: Runtime, model: Model, text: ModelText, manual: boolean): EngineCore {
+function makeCore(runtime: Runtime, model: Model, text: ModelText, manual: boolean, kv: KvPoolOptions): EngineCore {
+  const pool = model.kv && new KvPool(runtime, model.kv, model.contextLength, kv);
   const scheduler = new Scheduler(runtime, model);
   const bank = new AdapterBank(runtime, model.modules, model.modelType, {
     settle: () => scheduler.drain(),
     othersInUse: () => scheduler.busy,
-    onBaseChanged: () => { scheduler.baseGeneration++; },
+    onBaseChanged: () => {
+      scheduler.baseGeneration++;
+      pool?.dropAll();
+    },
+    onGone: ({ id }) => pool?.dropAdapter(id),
   });
   const endTokens = text.endTokens.filter((id) => id < model.vocabSize);
-  return new EngineCore(runtime, model, bank, scheduler, text.tokenizer, text.template, endTokens, manual);
+  return new EngineCore(runtime, model, bank, scheduler, pool, text.tokenizer, text.template, endTokens, manual);
 }

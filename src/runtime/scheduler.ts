@@ -15,6 +15,8 @@ export interface Job {
   /** Told each token as it is chosen; returns true when the answer is complete. */
   onToken(id: number): boolean;
   done: boolean;
+  /** Why it is done, where it could not go on: there was no memory for a change of blend. */
+  failed?: unknown;
   /** Rows of this job in the frame at work. */
   rows: number;
 }
@@ -132,7 +134,7 @@ export class Scheduler {
         const job = this.#jobs[(first + i) % count]!;
         if (!prompts) {
           job.rows = 0;
-          if (!job.done) job.sequence.followBlend(this.baseGeneration);
+          if (!job.done) this.#settle(job);
         }
         const { pending } = job.sequence;
         let rows = job.done ? 0 : Math.min(prompts ? room : Math.min(room, 1), pending - job.rows);
@@ -150,6 +152,15 @@ export class Scheduler {
       if (job.rows > 0) this.#place(job, job.rows);
     }
     return this.#framed > 0;
+  }
+
+  #settle(job: Job): void {
+    try {
+      job.sequence.followBlend(this.baseGeneration);
+    } catch (error) {
+      job.failed = error;
+      job.done = true;
+    }
   }
 
   #place(job: Job, rows: number): void {

@@ -1,17 +1,16 @@
-import { EMPTY_BLEND, startOf, type ResolvedBlend } from '../adapters/adapter.js';
-import { addBlend, effectiveScale } from '../adapters/blend.js';
+import { EMPTY_BLEND, type ResolvedBlend } from '../adapters/adapter.js';
+import { addBlend } from '../adapters/blend.js';
 import type { Runtime } from '../arena/runtime.js';
 import { LorikeetError } from '../errors.js';
 import type { Model } from '../models/model.js';
 import { addSegment, type Domain, type Segment } from '../ops/frame.js';
 import { SAMPLER_STATE_BYTES, seedSampler } from '../sample/sampler.js';
 import { KvCache } from '../models/kv-cache.js';
+import type { KvPool } from '../models/kv-pool.js';
+import { KvSignature } from '../models/kv-signature.js';
 
 /** What becomes of the cache when the blend changes within a sequence: computed anew (exact), or kept (as PEFT and llama.cpp do). */
 export type KvPolicy = 'recompute' | 'keep';
-
-/** Numbers of one entry in a signature: adapter id, scale, start. */
-const ENTRY = 3;
 
 /**
  * The state of one sequence: its tokens, the cache of keys and values and what that was computed under, the sampler's state.
@@ -28,16 +27,19 @@ export class Sequence {
   done = 0;
   /** Tokens that were worked again because the blend had changed. */
   recomputed = 0;
-  /** What that took: their share of the frames they stood in, in milliseconds. */
+  /** Tokens that were not worked, since others had worked them. */
+  cachedTokens = 0;
+  /** What recomputing took: their share of the frames they stood in, in milliseconds. */
   recomputeMs = 0;
   /** Of the tokens to be worked again, those that haven't been yet. */
   #recomputing = 0;
   readonly #runtime: Runtime;
   readonly #contextLength: number;
-  /** What the cache was computed under: ENTRY numbers for each adapter, and the base's generation. */
-  readonly #signature: number[] = [];
-  #signed = 0;
-  #base = 0;
+  /** What the cache was computed under; with `keep`, what it is computed under now, from #mixed on. */
+  readonly #signature = new KvSignature();
+  #mixed = Infinity;
+  /** Positions that there shall be room for. */
+  #reserved = 0;
   #block: number;
   /** Tokens that were given, not generated: only these invoke an aLoRA. */
   #prompt = 0;
@@ -45,8 +47,8 @@ export class Sequence {
   #written = 0;
 
   /** @throws LorikeetError `memory/exhausted`, `model/no-cache` */
-  constructor(runtime: Runtime, model: Model, contextLength: number, seed: number, policy: KvPolicy) {
-    if (!model.kv) throw new LorikeetError('model/no-cache', `A ${model.modelType} model doesn't generate: expected a language model.`, { found: model.modelType });
+  constructor(runtime: Runtime, model: Model, pool: KvPool | null, contextLength: number, seed: number, policy: KvPolicy) {
+    if (!pool) throw new LorikeetError('model/no-cache', `A ${model.modelType} model doesn't generate: expected a language model.`, { found: model.modelType });
     this.#runtime = runtime;
     this.#contextLength = contextLength;
     this.policy = policy;
@@ -54,7 +56,7 @@ export class Sequence {
     this.samplerState = this.#block;
     this.history = this.#block + SAMPLER_STATE_BYTES;
     try {
-      this.cache = new KvCache(runtime, model.kv, contextLength);
+      this.cache = new KvCache(pool, contextLength);
     } catch (error) {
       runtime.kv.free(this.#block);
       throw error;
@@ -79,11 +81,12 @@ export class Sequence {
    */
   setTokens(ids: readonly number[], prompt = ids.length): void {
     if (ids.length > this.#contextLength) throw new LorikeetError('context/full', `The sequence has ${ids.length} tokens: expected at most ${this.#contextLength}; shorten the prompt or start anew.`, { expected: this.#contextLength, found: ids.length });
+    this.#register(this.done);
     let common = 0;
     while (common < ids.length && common < this.tokens.length && ids[common] === this.tokens[common]) common++;
     this.tokens.length = common;
     for (let i = common; i < ids.length; i++) this.tokens.push(ids[i]!);
-    this.done = Math.max(0, Math.min(this.done, common, ids.length - 1));
+    this.#forget(Math.max(0, Math.min(common, ids.length - 1)));
     this.#written = Math.min(this.#written, common);
     this.#prompt = prompt;
   }
@@ -94,8 +97,13 @@ export class Sequence {
    * @throws LorikeetError `context/full`, `memory/exhausted`
    */
   reserve(positions: number): void {
-    if (positions > this.#contextLength) throw new LorikeetError('context/full', `The context has ${this.#contextLength} tokens: expected room for ${positions}.`, { expected: this.#contextLength, found: positions });
+    this.#checkRoom(positions);
     this.cache.reserve(positions);
+    this.#reserved = positions;
+  }
+
+  #checkRoom(positions: number): void {
+    if (positions > this.#contextLength) throw new LorikeetError('context/full', `The context has ${this.#contextLength} tokens: expected room for ${positions}.`, { expected: this.#contextLength, found: positions });
   }
 
   /** Writes the ids that are new into linear memory. */
@@ -105,39 +113,80 @@ export class Sequence {
   }
 
   /**
-   * Compares the blend as it is now with what the cache was computed under. Where they differ and the policy says so, the cache is forgotten from the first
-   * position that the change can reach.
+   * Makes ready for an answer: these tokens under this blend, what others have worked of them taken over, room for `positions` tokens in all.
+   *
+   * @throws LorikeetError `context/full`, `memory/exhausted`; the tokens stay as they were then
+   */
+  begin(ids: readonly number[], positions: number, blend: ResolvedBlend, baseGeneration: number): void {
+    const former = { tokens: this.tokens.slice(), prompt: this.#prompt, blend: this.blend, reserved: this.#reserved };
+    this.#checkRoom(positions);
+    this.setTokens(ids);
+    this.blend = blend;
+    this.#reserved = positions;
+    try {
+      this.followBlend(baseGeneration);
+    } catch (error) {
+      this.setTokens(former.tokens, former.prompt);
+      this.blend = former.blend;
+      this.#reserved = former.reserved;
+      throw error;
+    }
+  }
+
+  /**
+   * Settles what the cache holds before the next rows are worked. Compares the blend as it is now with what the cache was computed under; where they differ and the policy says so, the cache is
+   * forgotten from the first position that the change can reach. Blocks that are full are keyed, and those that others have worked taken over; what may be written from here on is the sequence's own.
    *
    * @returns true if the blend is the same
+   * @throws LorikeetError `memory/exhausted` where a change, or a common beginning that ends within a shared block, asks for blocks of its own
    */
   followBlend(baseGeneration: number): boolean {
-    const { adapters, weights } = this.blend;
-    // The first position whose keys and values the change can reach: 0, but where every adapter, old and new, is an aLoRA, the earliest of their starts.
-    let reach = Infinity;
-    for (let i = 0; i < this.#signed; i++) reach = Math.min(reach, this.#signature[i * ENTRY + 2]!);
-    let signed = 0;
-    let same = this.#base === baseGeneration;
-    for (let i = 0; i < adapters.length; i++) {
-      const adapter = adapters[i]!;
-      const scale = effectiveScale(adapter, weights[i]!);
-      const start = startOf(adapter, this.tokens, this.#prompt);
-      if (scale === 0 || start === Infinity) continue;
-      const at = signed++ * ENTRY;
-      same = same && signed <= this.#signed && this.#signature[at] === adapter.id && this.#signature[at + 1] === scale && this.#signature[at + 2] === start;
-      this.#signature[at] = adapter.id;
-      this.#signature[at + 1] = scale;
-      this.#signature[at + 2] = start;
-      reach = Math.min(reach, start);
+    const { cache } = this;
+    this.#register(this.done);
+    const reach = this.#signature.follow(this.blend, this.tokens, this.#prompt, baseGeneration);
+    if (reach < this.done) {
+      if (this.policy === 'keep') this.#mixed = Math.min(this.#mixed, this.done);
+      else {
+        this.recomputed += this.done - reach;
+        this.#recomputing += this.done - reach;
+        this.#forget(reach);
+        if (reach <= this.#mixed) this.#mixed = Infinity;
+      }
     }
-    same = same && signed === this.#signed;
-    if (this.#base !== baseGeneration) reach = 0;
-    this.#signed = signed;
-    this.#base = baseGeneration;
-    if (same || this.policy === 'keep' || reach >= this.done) return same;
-    this.recomputed += this.done - reach;
-    this.#recomputing += this.done - reach;
-    this.done = reach;
-    return false;
+    const found = cache.adopt(this.tokens, this.done, this.#signature) - this.done;
+    if (found > 0) {
+      this.done += found;
+      this.cachedTokens += found;
+      const again = Math.min(found, this.#recomputing);
+      this.recomputed -= again;
+      this.#recomputing -= again;
+    }
+    cache.cut(this.done);
+    cache.giveBack(this.done);
+    cache.reserve(this.#reserved);
+    return reach === Infinity;
+  }
+
+  /** Keys the blocks that are full and hold nothing of another blend. */
+  #register(positions: number): void {
+    this.cache.register(this.tokens, Math.min(positions, this.#mixed), this.#signature);
+  }
+
+  /** Keeps no more than `positions` positions of the cache; none, where a sliding window has let go of what these would have to see. */
+  #forget(positions: number): void {
+    this.done = this.cache.keep(Math.min(this.done, positions));
+    if (this.#mixed !== Infinity) this.#mixed = this.done === 0 ? Infinity : Math.min(this.#mixed, this.done);
+  }
+
+  /**
+   * Forgets the last `count` tokens, those in the cache too; the room for them stays. For drafts that were not accepted.
+   */
+  truncate(count: number): void {
+    const length = Math.max(0, this.tokens.length - count);
+    this.tokens.length = length;
+    this.#forget(length);
+    this.#written = Math.min(this.#written, length);
+    this.#prompt = Math.min(this.#prompt, length);
   }
 
   /** Takes note that the next `rows` tokens are in the cache, and of the milliseconds that each took. */
@@ -146,6 +195,8 @@ export class Sequence {
     this.#recomputing -= again;
     this.recomputeMs += again * rowMs;
     this.done += rows;
+    // What is generated may still be taken back (drafts): it is keyed when the next rows are settled.
+    this.#register(Math.min(this.done, this.#prompt));
   }
 
   /** Appends a segment of the next `rows` tokens to a domain, under the blend that {@link followBlend} has settled. */
@@ -153,6 +204,7 @@ export class Sequence {
     const segment = addSegment(domain, rows, this.done);
     segment.table = this.cache.table;
     segment.tableStride = this.cache.tableStride;
+    segment.kvDtype = this.cache.dtype;
     this.addBlend(segment);
     return segment;
   }
@@ -162,9 +214,10 @@ export class Sequence {
     addBlend(segment, this.blend, this.tokens, this.#prompt);
   }
 
-  /** Gives the cache and the state back. */
+  /** Gives the cache and the state back; what is keyed of it stays to be found. */
   dispose(): void {
     if (this.#block === 0) return;
+    this.#register(this.done);
     this.cache.dispose();
     this.#runtime.kv.free(this.#block);
     this.#block = 0;

@@ -40,6 +40,8 @@ export interface SessionOptions extends SamplingOptions {
 export interface AnswerStats {
   /** Tokens of the prompt that were worked, and how many of these only because the blend had changed. */
   promptTokens: number;
+  /** Tokens that were taken over from blocks of other sessions, or of former ones, instead. */
+  cachedTokens: number;
   recomputed: number;
   /** Milliseconds that these took. */
   recomputeMs: number;
@@ -64,7 +66,7 @@ const MAX_TOKENS = 256;
 export class Session {
   readonly messages: ChatMessage[] = [];
   /** Facts of the last answer. */
-  stats: AnswerStats = { promptTokens: 0, recomputed: 0, recomputeMs: 0, tokens: 0, firstTokenMs: 0, decodeMs: 0, ended: '' };
+  stats: AnswerStats = { promptTokens: 0, cachedTokens: 0, recomputed: 0, recomputeMs: 0, tokens: 0, firstTokenMs: 0, decodeMs: 0, ended: '' };
   readonly seed: number;
   readonly #core: EngineCore;
   readonly #sequence: Sequence;
@@ -87,7 +89,7 @@ export class Session {
     this.#blend = Object.freeze({ ...adapters });
     this.#defaults = defaults;
     this.seed = checkSeed(seed);
-    this.#sequence = new Sequence(core.runtime, core.model, contextLength, this.seed, kv);
+    this.#sequence = new Sequence(core.runtime, core.model, core.pool, contextLength, this.seed, kv);
     if (system !== undefined) this.messages.push({ role: 'system', content: system });
     core.sessions.add(this);
   }
@@ -113,7 +115,7 @@ export class Session {
     return this.#sequence.pending;
   }
 
-  /** Bytes of this session's cache. */
+  /** Bytes of this session's cache; blocks that other sessions use, too, count in each. */
   get kvBytes(): number {
     return this.#sequence.cache.bytes;
   }
@@ -167,14 +169,13 @@ export class Session {
     if (ids.length >= sequence.contextLength) throw new LorikeetError('context/full', `The prompt has ${ids.length} tokens: expected fewer than the ${sequence.contextLength} of the context; start a new session or shorten it.`, { expected: sequence.contextLength, found: ids.length });
     const left = Math.min(maxTokens, sequence.contextLength - ids.length);
     const resolved = core.bank.resolve(this.#blend);
-    sequence.reserve(ids.length + left);
     core.reserve(resolved);
-    sequence.setTokens(ids);
+    const { recomputed, recomputeMs, cachedTokens } = sequence;
+    sequence.begin(ids, ids.length + left, resolved, core.scheduler.baseGeneration);
 
     const pieces: string[] = [];
     const text = core.tokenizer ? new TextStream(core.tokenizer, stop) : null;
-    const stats: AnswerStats = (this.stats = { promptTokens: sequence.pending, recomputed: 0, recomputeMs: 0, tokens: 0, firstTokenMs: 0, decodeMs: 0, ended: '' });
-    const { recomputed, recomputeMs } = sequence;
+    const stats: AnswerStats = (this.stats = { promptTokens: sequence.pending, cachedTokens: sequence.cachedTokens - cachedTokens, recomputed: sequence.recomputed - recomputed, recomputeMs: 0, tokens: 0, firstTokenMs: 0, decodeMs: 0, ended: '' });
     const started = performance.now();
     const job: Job = {
       sequence, left, done: false, rows: 0, sampling: samplingOptions({ ...this.#defaults, ...sampling }),
@@ -183,6 +184,7 @@ export class Session {
         onToken?.(id);
         if (stats.tokens++ === 0) stats.firstTokenMs = now - started;
         stats.decodeMs = now - started - stats.firstTokenMs;
+        stats.cachedTokens = sequence.cachedTokens - cachedTokens;
         stats.recomputed = sequence.recomputed - recomputed;
         stats.recomputeMs = sequence.recomputeMs - recomputeMs;
         if (endTokens.includes(id)) {
@@ -204,6 +206,7 @@ export class Session {
         while (pieces.length > 0) yield pieces.shift()!;
         signal?.throwIfAborted();
         this.#alive();
+        if (job.failed !== undefined) throw job.failed;
         if (job.done) break;
         await core.advance(job);
       }

@@ -6,6 +6,7 @@ import { addBlend } from '../../src/adapters/blend.js';
 import { createRuntime } from '../../src/arena/runtime.js';
 import { evaluate } from '../../src/models/evaluate.js';
 import { KvCache } from '../../src/models/kv-cache.js';
+import { KvPool } from '../../src/models/kv-pool.js';
 import { loadModel, type Model } from '../../src/models/model.js';
 import { addSegment, clearFrame, type Segment } from '../../src/ops/frame.js';
 import { Program } from '../../src/ops/program.js';
@@ -41,6 +42,7 @@ for (const [name, blends] of CASES) {
     const bank = new AdapterBank(runtime, model.modules, model.modelType);
     for (const adapter of new Set(blends.flatMap((blend) => Object.keys(blend)))) await bank.load(adapter, goldenAdapter(name, adapter));
     const program = new Program(runtime, (ops) => model.forward(ops), ROWS, ROWS);
+  const pool = new KvPool(runtime, model.kv!, 64, { prefixCache: false });
     program.reserve(64, true);
     const { frame } = program;
     const random = randoms(name.length * 77);
@@ -53,8 +55,8 @@ for (const [name, blends] of CASES) {
         if ('alora' in blend) tokens.splice(1 + random(tokens.length - 1), 0, ...invocation);
         const resolved: ResolvedBlend = bank.resolve(blend);
         const solo: Float32Array[] = [];
-        evaluate(runtime, model, program, tokens, resolved, (position, ptr) => { solo[position] = bitsAt(ptr); });
-        const cache = new KvCache(runtime, model.kv!, 64);
+        evaluate(runtime, model, program, tokens, resolved, (position, ptr) => { solo[position] = bitsAt(ptr); }, pool);
+        const cache = new KvCache(pool, 64);
         cache.reserve(tokens.length);
         return { blend, tokens, resolved, solo, cache, done: 0 };
       });
@@ -98,10 +100,11 @@ test('an aLoRA beside DoRA applies from its invocation on, and not before', asyn
   const bank = new AdapterBank(runtime, model.modules, model.modelType);
   for (const adapter of ['alora', 'dora']) await bank.load(adapter, goldenAdapter('llama', adapter));
   const program = new Program(runtime, (ops) => model.forward(ops), ROWS, ROWS);
+  const pool = new KvPool(runtime, model.kv!, 64, { prefixCache: false });
   program.reserve(64, true);
   const rowsOf = (tokens: readonly number[], blend: Blend): Float32Array[] => {
     const rows: Float32Array[] = [];
-    evaluate(runtime, model, program, tokens, bank.resolve(blend), (position, ptr) => { rows[position] = runtime.views.f32.slice(ptr / 4, ptr / 4 + model.outputSize); });
+    evaluate(runtime, model, program, tokens, bank.resolve(blend), (position, ptr) => { rows[position] = runtime.views.f32.slice(ptr / 4, ptr / 4 + model.outputSize); }, pool);
     return rows;
   };
   const { invocation } = bank.get('alora');
@@ -120,10 +123,11 @@ test('replaced rows of a tied head come before what is added, in any order of th
   const bank = new AdapterBank(runtime, model.modules, model.modelType);
   for (const adapter of ['tokens', 'head', 'dora_embed']) await bank.load(adapter, goldenAdapter('llama_tied', adapter));
   const program = new Program(runtime, (ops) => model.forward(ops), ROWS, ROWS);
+  const pool = new KvPool(runtime, model.kv!, 64, { prefixCache: false });
   program.reserve(64, true);
   const logits = (blend: Blend): Float32Array => {
     let row = new Float32Array(0);
-    evaluate(runtime, model, program, [5, 9, 11, 3], bank.resolve(blend), (_, ptr) => { row = runtime.views.f32.slice(ptr / 4, ptr / 4 + model.outputSize); });
+    evaluate(runtime, model, program, [5, 9, 11, 3], bank.resolve(blend), (_, ptr) => { row = runtime.views.f32.slice(ptr / 4, ptr / 4 + model.outputSize); }, pool);
     return row;
   };
   assert.equal(logits({ head: 1, tokens: 1 }), logits({ tokens: 1, head: 1 }));

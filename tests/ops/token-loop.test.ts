@@ -6,6 +6,7 @@ import type { Blend } from '../../src/adapters/adapter.js';
 import { createRuntime } from '../../src/arena/runtime.js';
 import { createEngine, type GenerateOptions } from '../../src/index.js';
 import { KvCache } from '../../src/models/kv-cache.js';
+import { KvPool } from '../../src/models/kv-pool.js';
 import { loadModel } from '../../src/models/model.js';
 import { addEntry, addSegment, clearFrame } from '../../src/ops/frame.js';
 import { Program } from '../../src/ops/program.js';
@@ -56,7 +57,7 @@ for (const [name, blends, options] of BLENDS) {
     const { frame } = program;
     const sampling = samplingOptions(options);
     const rows = blends.map((blend, i) => {
-      const cache = new KvCache(runtime, model.kv!, 64);
+      const cache = new KvCache(new KvPool(runtime, model.kv!, 64, { prefixCache: false }), 64);
       cache.reserve(64);
       return { blend: bank.resolve(blend), cache, position: 7 * i };
     });

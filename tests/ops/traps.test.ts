@@ -83,6 +83,7 @@ const combining = (options: CombineOptions): Path => ({
 
 const PATHS = {
   'a runtime': { async begin(given) { const spy: Spy = { trap: null, called: null, heap: undefined as never, ...given }; return { spy, work: () => spiedOn(() => createRuntime(), spy) }; } },
+  'an engine': { async begin() { const spy: Spy = { trap: null, called: null, heap: undefined as never }; return { spy, work: () => spiedOn(() => createEngine({ model: goldenModel('llama') }), spy) }; } },
   'load llama3': loading('llama3'), 'load gpt2': loading('gpt2'), 'load kitchen_sink': loading('kitchen_sink'),
   'load an adapter': adapterOf('llama', 'all'), 'load an embedding': adapterOf('llama', 'embed'), 'load DoRA': adapterOf('llama', 'dora'), 'load DoRA of an embedding': adapterOf('llama', 'dora_embed'), 'load tokens': adapterOf('llama', 'tokens'),
   'llama': golden('llama', 'base'), 'llama LoRA': golden('llama', 'qv+all'), 'llama DoRA': golden('llama', 'dora+qv'), 'llama embedding': golden('llama', 'embed'), 'llama tokens': golden('llama', 'tokens'), 'tied tokens': golden('llama_tied', 'tokens'),
@@ -97,10 +98,10 @@ const PATHS = {
 
 /** Every export, and a path that fails without it. */
 const NEEDED_BY: Readonly<Partial<Record<Kernel, keyof typeof PATHS>>> = {
-  heapBase: 'a runtime',
+  heapBase: 'a runtime', kvBlockBytes: 'an engine',
   pack: 'load llama3', packColumns: 'load gpt2', packConv: 'load kitchen_sink', widen: 'load llama3', allFinite: 'load llama3', inverseFrequencies: 'load llama3',
   equalBytes: 'load an embedding', doraNorms: 'load DoRA', doraColumnNorms: 'load DoRA of an embedding', scale: 'load tokens',
-  matmul: 'llama', gather: 'llama', rmsNorm: 'llama', gate: 'llama', add: 'llama', angles: 'llama', rope: 'llama', kvBlockBytes: 'llama', kvStore: 'llama', attention: 'llama', copyRows: 'llama',
+  matmul: 'llama', gather: 'llama', rmsNorm: 'llama', gate: 'llama', add: 'llama', angles: 'llama', rope: 'llama', kvStore: 'llama', attention: 'llama', copyRows: 'llama',
   layerNorm: 'gpt2', activate: 'gpt2', conv1d: 'kitchen sink',
   loraMatmul: 'llama LoRA', loraGather: 'llama embedding', loraConv1d: 'kitchen sink LoRA',
   doraFactor: 'llama DoRA', doraBase: 'llama DoRA', addScaledColumns: 'llama DoRA', fill: 'llama DoRA', accumulate: 'llama DoRA',
