@@ -7,7 +7,7 @@ import { openModelOrigin, type ModelOrigin, type OpenedFile } from '../store/ope
 import type { ByteSource, Folder, OpenOptions } from '../store/source.js';
 import { BlockPlan } from '../tensor/block.js';
 import type { Matrix, Vector } from '../tensor/matrix.js';
-import { openGgufParts } from './gguf-parts.js';
+import { closeParts, openGgufParts, type GgufParts } from './gguf-parts.js';
 
 /** The most that a config.json or an index may weigh: real ones have a few KB (an index of thousands of tensors some hundreds). */
 export const CONFIG_BYTES = 16 * 2 ** 20;
@@ -49,14 +49,21 @@ export async function openCheckpoint(from: ModelOrigin, options: OpenOptions = {
 
 async function openGguf(file: OpenedFile): Promise<Checkpoint> {
   const parts = await openGgufParts(file);
-  const close = async (): Promise<void> => { for (const source of parts.sources) await source.close(); };
   try {
-    const { config, tensors } = readGgufModel(parts);
-    return { config, metadata: parts.metadata, folder: null, close, tensors: new Map([...tensors].map(([name, { info, heads }]) => [name, { info, heads, source: parts.sourceOf(info) }])) };
+    return checkpointOf(parts);
   } catch (error) {
-    await close();
+    await closeParts(parts);
     throw error;
   }
+}
+
+/** The model that a GGUF's header describes. @throws LorikeetError as readGgufModel */
+export function checkpointOf(parts: GgufParts): Checkpoint {
+  const { config, tensors } = readGgufModel(parts);
+  return {
+    config, metadata: parts.metadata, folder: null, close: () => closeParts(parts),
+    tensors: new Map([...tensors].map(([name, { info, heads }]) => [name, { info, heads, source: parts.sourceOf(info) }])),
+  };
 }
 
 /** Opens one safetensors file and reads its header. */

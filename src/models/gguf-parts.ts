@@ -51,9 +51,13 @@ export async function openGgufParts({ source, name, sibling }: OpenedFile): Prom
     if (promised !== undefined && promised !== tensors.size) throw split(`The ${count} parts hold ${tensors.size} tensors: expected the ${String(promised)} that the first one promises.`, promised, tensors.size);
     return { metadata: first.metadata, types: first.types, tensors, sources, sourceOf: (tensor) => places.get(tensor)! };
   } catch (error) {
-    for (const open of sources) await open.close();
+    await closeParts({ sources });
     throw error;
   }
+}
+
+export async function closeParts({ sources }: Pick<GgufParts, 'sources'>): Promise<void> {
+  for (const source of sources) await source.close();
 }
 
 const pad = (number: number): string => String(number).padStart(5, '0');

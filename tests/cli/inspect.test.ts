@@ -50,6 +50,37 @@ file('names and metadata are shown, not obeyed', async () => {
 });
 file.run();
 
+const gguf = suite('lorikeet inspect, GGUF');
+gguf('a model: metadata, sizes, tensors by the file\'s names', async () => {
+  const found = await json<InspectedModel>(`${GOLDEN}gguf/llama3.gguf`);
+  assert.equal([found.kind, found.format, found.modelType, found.refused, found.unused, found.missing], ['model', 'gguf', 'llama', [], [], []]);
+  assert.is(found.metadata['llama.embedding_length'], 36);
+  assert.equal(found.tensors[0], { name: 'rope_freqs.weight', dtype: 'F32', shape: [6], bytes: 24 });
+  const shown = await text(`${GOLDEN}gguf/kquants.gguf`);
+  assert.match(shown, /Q6_K\s+\[67, 256\]\s+14,070\s+token_embd\.weight/);
+  assert.match(shown, /llama\.embedding_length\s+256/);
+});
+gguf('a model of another architecture is shown, and why it is refused', async () => {
+  const path = join(folder, 'other.gguf');
+  const bytes = readFileSync(`${GOLDEN}gguf/qwen2.gguf`);
+  writeFileSync(path, Buffer.from(bytes.toString('latin1').replace(/qwen2/g, 'qwenx'), 'latin1'));
+  const found = await json<InspectedModel>(path);
+  assert.equal([found.modelType, found.refused.map(({ code }) => code)], ['qwenx', ['model/unsupported']]);
+  assert.ok(found.tensors.length > 20);
+  assert.match(await text(path), /It would be refused:\n.*qwenx.*\[model\/unsupported\]/);
+});
+gguf('an adapter, alone and beside its model', async () => {
+  const path = `${GOLDEN}gguf/adapters/llama-all.gguf`;
+  const alone = await json<InspectedAdapter>(path);
+  assert.equal([alone.kind, alone.refused, alone.applied.length, alone.applied[0]!.rank, alone.applied[0]!.scale], ['adapter', [], 21, 3, 1.5]);
+  const beside = await json<InspectedAdapter>(path, '--model', `${MODELS}/llama`);
+  assert.equal([beside.refused, beside.applied.length], [[], 21]);
+  const wrong = await json<InspectedAdapter>(path, '--model', `${MODELS}/qwen2`);
+  assert.equal(wrong.refused.map(({ code }) => code), ['adapter/architecture']);
+  assert.equal((await json<InspectedAdapter>(`${GOLDEN}gguf/adapters/llama_tied-embed.gguf`)).refused, []);
+});
+gguf.run();
+
 const model = suite('lorikeet inspect, a model');
 model('architecture, sizes, shards', async () => {
   const found = await json<InspectedModel>(`${MODELS}/llama3`);

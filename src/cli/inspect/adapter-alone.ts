@@ -1,7 +1,7 @@
 import type { AppliedModule } from '../../adapters/adapter.js';
 import { matchModules, type MatchableModule, type ModuleMatch } from '../../adapters/match.js';
 import { parseAdapterKey, type AdapterConfig, type AdapterRole } from '../../formats/peft.js';
-import type { TensorInfo } from '../../formats/safetensors.js';
+import type { AdapterTensor } from '../../formats/gguf-adapter.js';
 import { refusalOf, type Refusal } from './tensors.js';
 
 /** What can be said of an adapter without its model. */
@@ -12,7 +12,7 @@ export interface JudgedAlone {
 }
 
 interface Group {
-  readonly roles: Map<AdapterRole, TensorInfo>;
+  readonly roles: Map<AdapterRole, AdapterTensor>;
   readonly saved: string[];
 }
 
@@ -20,7 +20,7 @@ interface Group {
  * Judges an adapter by its own files: the modules that its tensors name stand for the model's, the configuration is matched against them, and
  * halves, ranks and DoRA's magnitudes are held against each other. Whether the model has those modules, and of those shapes, only the model says.
  */
-export function judgeAlone(config: AdapterConfig, tensors: ReadonlyMap<string, TensorInfo>): JudgedAlone {
+export function judgeAlone(config: AdapterConfig, tensors: ReadonlyMap<string, AdapterTensor>): JudgedAlone {
   const groups = groupByModule(tensors);
   const modules = [...groups].map(([path, group]): MatchableModule => ({ path, kind: kindOf(group) }));
   let matches: readonly ModuleMatch[];
@@ -39,7 +39,7 @@ export function judgeAlone(config: AdapterConfig, tensors: ReadonlyMap<string, T
   return { applied, warnings, refused };
 }
 
-function groupByModule(tensors: ReadonlyMap<string, TensorInfo>): ReadonlyMap<string, Group> {
+function groupByModule(tensors: ReadonlyMap<string, AdapterTensor>): ReadonlyMap<string, Group> {
   const groups = new Map<string, Group>();
   for (const info of tensors.values()) {
     const { module, role, param } = parseAdapterKey(info.name);
@@ -66,7 +66,7 @@ function judgeModule({ module, target, saved, tokens, reason }: ModuleMatch, { r
   if (a || b) {
     if (!a || !b) refuse('adapter/missing-tensor', `${name} has ${a ? first : second} and lacks ${a ? second : first}: expected both.`);
     else if (!target) refuse('adapter/unexpected-tensor', `${name} has LoRA factors, but the configuration doesn't target it (${reason}); --selective leaves them out.`);
-    else if (a.shape[0] !== target.rank) refuse('adapter/shape-mismatch', `${name} has factors of rank ${a.shape[0] ?? 0}: expected ${target.rank} as the configuration says.`);
+    else if (a.shape[a.transposed ? 1 : 0] !== target.rank) refuse('adapter/shape-mismatch', `${name} has factors of rank ${a.shape[a.transposed ? 1 : 0] ?? 0}: expected ${target.rank} as the configuration says.`);
   } else if (target) refuse('adapter/missing-tensor', `${name} is targeted by the configuration and has no factors: expected ${first} and ${second}.`);
   const magnitude = roles.has('magnitude');
   if (target && magnitude !== config.use_dora) refuse(magnitude ? 'adapter/unexpected-tensor' : 'adapter/missing-tensor', `${name} has ${magnitude ? 'a' : 'no'} DoRA magnitude and the configuration says use_dora: ${config.use_dora}.`);

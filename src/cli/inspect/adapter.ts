@@ -6,9 +6,13 @@ import { parseAdapterConfig, type AdapterConfig } from '../../formats/peft.js';
 import { readHeader, type TensorInfo } from '../../formats/safetensors.js';
 import { openCheckpoint } from '../../models/checkpoint.js';
 import { describeModel } from '../../models/model.js';
-import { openFolder } from '../../store/open.js';
-import type { Folder } from '../../store/source.js';
+import type { OpenedFile } from '../../store/open.js';
+import type { ByteSource, Folder } from '../../store/source.js';
+import { readGguf } from '../../formats/gguf.js';
+import { readGgufAdapter, type AdapterTensor } from '../../formats/gguf-adapter.js';
 import { about } from '../explain.js';
+import { resolvePlace } from '../place.js';
+import { metadataText, shownMetadata } from './metadata.js';
 import { judgeAlone } from './adapter-alone.js';
 import { bytesByDtype, elements, refusalOf, rowOf, type Refusal, type TensorRow } from './tensors.js';
 
@@ -37,32 +41,37 @@ export interface InspectedAdapter {
   readonly selective: { readonly applied: number; readonly left: number } | null;
 }
 
+/** An adapter's files, read: what of them can be shown, and what speaks against them. */
+interface ReadAdapter {
+  /** adapter_config.json as it stands, or the configuration that a GGUF stands for. */
+  readonly raw: Readonly<Record<string, unknown>>;
+  readonly config: AdapterConfig | null;
+  /** As the file names them. */
+  readonly rows: readonly TensorRow[];
+  /** By PEFT's names. */
+  readonly tensors: ReadonlyMap<string, AdapterTensor>;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly bytes: number;
+  readonly refused: Refusal[];
+}
+
 /** Reads configuration and header of an adapter; with a model, checks it against that model's modules as a load does. No weights are read. */
-export async function inspectAdapterFolder(path: string, folder: Folder, model: string | undefined, options: LoadAdapterOptions): Promise<InspectedAdapter> {
-  const text = await folder.text('adapter_config.json', CONFIG_BYTES);
-  const refused: Refusal[] = [];
-  const raw = plain(rawConfig(text));
-  let config: AdapterConfig | null = null;
-  try {
-    config = parseAdapterConfig(text);
-  } catch (error) {
-    refused.push(refusalOf(error));
-  }
-  const file = await readFile(folder, refused);
-  const tensors = [...file.tensors.values()].map(rowOf);
-  const shown = { kind: 'adapter' as const, path, model: model ?? null, config: raw as Record<string, unknown>, parameters: tensors.reduce((sum, { shape }) => sum + elements(shape), 0), bytes: file.bytes, dtypes: bytesByDtype(tensors), metadata: file.metadata, tensors };
+export async function inspectAdapterFiles(path: string, reopen: () => Promise<Folder | OpenedFile>, model: string | undefined, options: LoadAdapterOptions): Promise<InspectedAdapter> {
+  const opened = await reopen();
+  const { raw, config, rows, tensors, metadata, bytes, refused } = 'source' in opened ? await readGgufFile(opened.source) : await readPeftFolder(opened);
+  const shown = { kind: 'adapter' as const, path, model: model ?? null, config: raw, parameters: rows.reduce((sum, { shape }) => sum + elements(shape), 0), bytes, dtypes: bytesByDtype(rows), metadata, tensors: rows };
   const nothing = { memoryBytes: null, applied: [], left: [], warnings: config?.warnings ?? [], refused, selective: null };
   if (!config || refused.length > 0) return { ...shown, ...nothing };
   if (model === undefined) {
-    const alone = judgeAlone(config, file.tensors);
+    const alone = judgeAlone(config, tensors);
     return { ...shown, ...nothing, applied: alone.applied, warnings: [...config.warnings, ...alone.warnings], refused: alone.refused };
   }
 
-  const checkpoint = await about(model, openCheckpoint(await openFolder(model)));
+  const checkpoint = await about(model, openCheckpoint(await resolvePlace(model)));
   try {
     const { architecture } = await about(model, (async () => describeModel(checkpoint))());
     const check = async (selective: boolean) => {
-      const found = await inspectAdapter(architecture.modules, architecture.modelType, folder, { ...options, selective });
+      const found = await inspectAdapter(architecture.modules, architecture.modelType, await reopen(), { ...options, selective });
       await found.source.close();
       return found;
     };
@@ -77,6 +86,36 @@ export async function inspectAdapterFolder(path: string, folder: Folder, model: 
     return { ...shown, ...nothing, selective: selective && { applied: selective.applied.length, left: selective.left.length } };
   } finally {
     await checkpoint.close();
+  }
+}
+
+async function readPeftFolder(folder: Folder): Promise<ReadAdapter> {
+  const text = await folder.text('adapter_config.json', CONFIG_BYTES);
+  const refused: Refusal[] = [];
+  const raw = plain(rawConfig(text)) as Record<string, unknown>;
+  let config: AdapterConfig | null = null;
+  try {
+    config = parseAdapterConfig(text);
+  } catch (error) {
+    refused.push(refusalOf(error));
+  }
+  const file = await readFile(folder, refused);
+  return { ...file, raw, config, refused, rows: [...file.tensors.values()].map(rowOf) };
+}
+
+async function readGgufFile(source: ByteSource): Promise<ReadAdapter> {
+  try {
+    const header = await readGguf(source);
+    const shown = { bytes: source.size, rows: [...header.tensors.values()].map(rowOf), metadata: Object.fromEntries(Object.entries(shownMetadata(header.metadata)).map(([key, value]) => [key, metadataText(value)])) };
+    try {
+      const { config, tensors } = readGgufAdapter(header);
+      const { peft_type, r, lora_alpha, target_modules, rank_pattern, alora_invocation_tokens } = config;
+      return { ...shown, config, tensors, refused: [], raw: { peft_type, r, lora_alpha, target_modules, rank_pattern: Object.fromEntries(rank_pattern), alora_invocation_tokens } };
+    } catch (error) {
+      return { ...shown, config: null, tensors: new Map(), refused: [refusalOf(error)], raw: {} };
+    }
+  } finally {
+    await source.close();
   }
 }
 

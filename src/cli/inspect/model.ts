@@ -1,11 +1,14 @@
 import { LorikeetError } from '../../errors.js';
 import type { TensorInfo } from '../../formats/safetensors.js';
-import { openCheckpoint, type Checkpoint, type StoredTensor, type Weights } from '../../models/checkpoint.js';
+import { checkpointOf, openCheckpoint, type Checkpoint, type StoredTensor, type Weights } from '../../models/checkpoint.js';
+import { closeParts, openGgufParts, type GgufParts } from '../../models/gguf-parts.js';
 import type { Architecture } from '../../models/architecture.js';
 import { describeModel } from '../../models/model.js';
 import type { Module } from '../../ops/module.js';
 import { readText } from '../../runtime/model-text.js';
-import type { Folder } from '../../store/source.js';
+import type { OpenedFile } from '../../store/open.js';
+import type { ByteSource, Folder } from '../../store/source.js';
+import { shownMetadata, type ShownMetadata } from './metadata.js';
 import { bytesByDtype, elements, refusalOf, rowOf, type Refusal, type TensorRow } from './tensors.js';
 
 /** A layer that adapters can be beside. */
@@ -16,9 +19,10 @@ export interface ModuleRow {
   readonly outputs: number;
 }
 
-/** What a model's folder holds. What only a model that loads has is null where this one is refused. */
+/** What a model's folder or GGUF holds. What only a model that loads has is null where this one is refused. */
 export interface InspectedModel {
   readonly kind: 'model';
+  readonly format: 'safetensors' | 'gguf';
   readonly path: string;
   readonly modelType: string;
   readonly architectures: readonly string[];
@@ -27,7 +31,9 @@ export interface InspectedModel {
   readonly contextLength: number | null;
   /** f32 keys and values of one position, all layers. */
   readonly kvBytesPerToken: number | null;
-  /** The numbers of config.json that say how large the layers are. */
+  /** Of a GGUF, keys and values; of long arrays and texts the beginning. */
+  readonly metadata: ShownMetadata;
+  /** The numbers of config.json (or what stands for it in a GGUF) that say how large the layers are. */
   readonly sizes: Readonly<Record<string, number>>;
   /** Elements of the tensors that the model uses; a shared weight counts once. */
   readonly parameters: number;
@@ -51,11 +57,23 @@ const SIZES = ['num_hidden_layers', 'n_layer', 'hidden_size', 'n_embd', 'interme
 /** The most missing tensors that are looked for: a folder without any would name thousands. */
 const MOST_MISSING = 200;
 
-/** Reads configuration and headers, no weights. @throws LorikeetError `store/…`, `safetensors/…`, `config/not-json` */
-export async function inspectModel(path: string, folder: Folder): Promise<InspectedModel> {
-  const checkpoint = await openCheckpoint(folder);
+/** Reads configuration and headers, no weights. @throws LorikeetError `store/…`, `safetensors/…`, `gguf/…`, `config/not-json` */
+export async function inspectModel(path: string, from: Folder | OpenedFile): Promise<InspectedModel> {
+  if (!('source' in from)) return report(path, await openCheckpoint(from));
+  const parts = await openGgufParts(from);
+  let checkpoint: Checkpoint;
   try {
-    const { config } = checkpoint;
+    checkpoint = checkpointOf(parts);
+  } catch (error) {
+    await closeParts(parts);
+    return reportUnread(path, parts, refusalOf(error));
+  }
+  return report(path, checkpoint);
+}
+
+async function report(path: string, checkpoint: Checkpoint): Promise<InspectedModel> {
+  try {
+    const { config, metadata } = checkpoint;
     const refused: Refusal[] = [];
     const { described, missing, refusal } = describe(checkpoint);
     if (refusal) refused.push(refusal);
@@ -63,25 +81,41 @@ export async function inspectModel(path: string, folder: Folder): Promise<Inspec
       refused.push(refusalOf(error));
       return null;
     });
-    const tensors = [...checkpoint.tensors.values()].map(({ info }) => rowOf(info));
+    const stored = [...checkpoint.tensors];
+    const tensors = stored.map(([, { info }]) => rowOf(info));
     const used = described?.weights.used;
     const { architecture } = described ?? {};
-    const sources = new Set([...checkpoint.tensors.values()].map(({ source }) => source));
+    const sources = new Set(stored.map(([, { source }]) => source));
     return {
-      kind: 'model', path, modelType: String(config.model_type), architectures: Array.isArray(config.architectures) ? config.architectures.map(String) : [],
+      kind: 'model', format: metadata ? 'gguf' : 'safetensors', path, modelType: String(config.model_type), architectures: Array.isArray(config.architectures) ? config.architectures.map(String) : [],
       vocabSize: architecture?.vocabSize ?? null, outputSize: architecture?.outputSize ?? null, contextLength: architecture?.contextLength ?? null,
       kvBytesPerToken: architecture?.kv ? 2 * 4 * architecture.kv.layers * architecture.kv.kvHeads * architecture.kv.headDim : null,
+      metadata: metadata ? shownMetadata(metadata) : {},
       sizes: Object.fromEntries(SIZES.flatMap((key) => (typeof config[key] === 'number' ? [[key, config[key]]] : []))),
-      parameters: tensors.reduce((sum, { name, shape }) => sum + (!used || used.has(name) ? elements(shape) : 0), 0),
-      bytes: [...sources].reduce((sum, { size }) => sum + size, 0), memoryBytes: described && missing.length === 0 ? described.weights.plan.bytes : null, dtypes: bytesByDtype(tensors),
-      files: [...sources].map(({ name, size }) => ({ name: name.split(/[\\/]/).at(-1)!, bytes: size })),
+      parameters: stored.reduce((sum, [name, { info }]) => sum + (!used || used.has(name) ? elements(info.shape) : 0), 0),
+      ...filesOf([...sources]), memoryBytes: described && missing.length === 0 ? described.weights.plan.bytes : null, dtypes: bytesByDtype(tensors),
       tokenizer: Boolean(text?.tokenizer), chatTemplate: Boolean(text?.template), endTokens: text?.endTokens ?? [],
-      modules: (architecture?.modules ?? []).map(moduleRow), tensors, unused: used ? tensors.map(({ name }) => name).filter((name) => !used.has(name)) : [], missing, refused,
+      modules: (architecture?.modules ?? []).map(moduleRow), tensors, unused: used ? stored.filter(([name]) => !used.has(name)).map(([, { info }]) => info.name) : [], missing, refused,
     };
   } finally {
     await checkpoint.close();
   }
 }
+
+/** A GGUF of which only the header is understood. */
+function reportUnread(path: string, { metadata, tensors: stored, sources }: GgufParts, refusal: Refusal): InspectedModel {
+  const tensors = [...stored.values()].map(rowOf);
+  const architecture = metadata.get('general.architecture');
+  return {
+    kind: 'model', format: 'gguf', path, modelType: typeof architecture === 'string' ? architecture : 'unknown', architectures: [], vocabSize: null, outputSize: null, contextLength: null, kvBytesPerToken: null,
+    metadata: shownMetadata(metadata), sizes: {}, parameters: tensors.reduce((sum, { shape }) => sum + elements(shape), 0), ...filesOf(sources), memoryBytes: null, dtypes: bytesByDtype(tensors),
+    tokenizer: false, chatTemplate: false, endTokens: [], modules: [], tensors, unused: [], missing: [], refused: [refusal],
+  };
+}
+
+const filesOf = (sources: readonly ByteSource[]): Pick<InspectedModel, 'bytes' | 'files'> => ({
+  bytes: sources.reduce((sum, { size }) => sum + size, 0), files: sources.map(({ name, size }) => ({ name: name.split(/[\\/]/).at(-1)!, bytes: size })),
+});
 
 function moduleRow(module: Module): ModuleRow {
   const { path, kind } = module;

@@ -1,6 +1,7 @@
 import { escapeName } from '../escape.js';
 import type { InspectedAdapter } from './adapter.js';
 import type { InspectedFile } from './file.js';
+import { metadataText } from './metadata.js';
 import type { InspectedModel } from './model.js';
 import type { Refusal, TensorRow } from './tensors.js';
 
@@ -29,10 +30,10 @@ export function renderFile(file: InspectedFile, all: boolean): string[] {
 export function renderModel(model: InspectedModel, all: boolean): string[] {
   const kinds = ['linear', 'embedding', 'conv1d', 'norm'].map((kind) => [kind, model.modules.filter((module) => module.kind === kind).length] as const).filter(([, n]) => n > 0);
   return [
-    `${escapeName(model.path)}: a model`, '',
+    `${escapeName(model.path)}: a model${model.format === 'gguf' ? ' in GGUF' : ''}`, '',
     ...facts([
       ['architecture', escapeName([model.modelType, ...model.architectures].join(', '))],
-      ['sizes', Object.entries(model.sizes).map(([key, value]) => `${key} ${value}`).join(', ') || 'none in config.json'],
+      ['sizes', Object.entries(model.sizes).map(([key, value]) => `${key} ${value}`).join(', ') || (model.format === 'gguf' ? null : 'none in config.json')],
       ['vocabulary', model.vocabSize === null ? null : number(model.vocabSize)],
       ['outputs', model.outputSize === null || model.outputSize === model.vocabSize ? null : number(model.outputSize)],
       ['context', model.contextLength === null ? null : count(model.contextLength, 'position')],
@@ -40,9 +41,10 @@ export function renderModel(model: InspectedModel, all: boolean): string[] {
       ['parameters', number(model.parameters)],
       ['files', `${bytes(model.bytes)} in ${count(model.files.length, 'file')} (${dtypes(model.dtypes)})`],
       ['in memory', model.memoryBytes === null ? null : bytes(model.memoryBytes)],
-      ['text', `${model.tokenizer ? 'tokenizer.json' : 'no tokenizer'}, ${model.chatTemplate ? 'chat template' : 'no chat template'}${model.endTokens.length ? `, end token ${model.endTokens.join(', ')}` : ''}`],
+      ['text', `${model.tokenizer ? (model.format === 'gguf' ? 'tokenizer' : 'tokenizer.json') : 'no tokenizer'}, ${model.chatTemplate ? 'chat template' : 'no chat template'}${model.endTokens.length ? `, end token ${model.endTokens.join(', ')}` : ''}`],
       ['modules', kinds.length === 0 ? null : kinds.map(([kind, n]) => `${n} ${kind}`).join(', ')],
     ]),
+    ...metadata(Object.fromEntries(Object.entries(model.metadata).map(([key, value]) => [key, metadataText(value)]))),
     ...names('unused tensors', model.unused, all),
     ...names('missing tensors', model.missing.map(({ name, shape: sizes }) => `${name} ${shape(sizes)}`), all),
     ...tensorTable(model.tensors, all), ...verdict(model.refused, 'This model loads.'),
