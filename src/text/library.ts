@@ -5,15 +5,12 @@ import type { Part } from './part.js';
 
 type Maker<T> = new (part: Part) => T;
 type TextMap = Maker<(text: string) => string>;
-type WordMap = Maker<(text: string) => string[]>;
 type ChainMap = Maker<{ decode_chain(tokens: string[]): string[] }>;
 
 interface Library {
   readonly SplitPreTokenizer: Maker<{ readonly pattern: RegExp | null }>;
   readonly BertNormalizer: TextMap;
   readonly StripAccentsNormalizer: TextMap;
-  readonly BertPreTokenizer: WordMap;
-  readonly FixedLengthPreTokenizer: WordMap;
   readonly WordPiece: Maker<{ encode(words: string[]): string[]; readonly unk_token_id?: number }>;
   readonly WordPieceDecoder: ChainMap;
   readonly BPEDecoder: ChainMap;
@@ -24,8 +21,6 @@ interface Library {
 export const SplitPreTokenizer = (library as unknown as Library).SplitPreTokenizer;
 export const BertNormalizer = (library as unknown as Library).BertNormalizer;
 export const StripAccentsNormalizer = (library as unknown as Library).StripAccentsNormalizer;
-export const BertPreTokenizer = (library as unknown as Library).BertPreTokenizer;
-export const FixedLengthPreTokenizer = (library as unknown as Library).FixedLengthPreTokenizer;
 export const WordPiece = (library as unknown as Library).WordPiece;
 export const WordPieceDecoder = (library as unknown as Library).WordPieceDecoder;
 export const BPEDecoder = (library as unknown as Library).BPEDecoder;

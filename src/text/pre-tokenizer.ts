@@ -1,11 +1,11 @@
-import { BertPreTokenizer, FixedLengthPreTokenizer } from './library.js';
 import { toByteCharacters } from './byte-level.js';
-import { flagOf, invalid, partsOf, textOf, type Part } from './part.js';
+import { countOf, flagOf, invalid, partsOf, textOf, type Part } from './part.js';
 import { createPattern, eachStretch, regexOf } from './pattern.js';
 
 /** Splits words further, in place of each; `first`: the first of these words stands at the very beginning of the text. */
 export type PreTokenizer = (words: string[], first: boolean) => string[];
 
+const PUNCTUATION = /[\p{P}!-/:-@[-`{-~]/gu;
 /** GPT-2's pattern, ByteLevel's own. */
 const GPT2 = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
 
@@ -36,20 +36,22 @@ export function createPreTokenizer(part: Part): PreTokenizer {
     case 'Digits':
       return splitter(/\p{N}/gu, flagOf(part, 'individual_digits', false) ? 'Isolated' : 'Contiguous', false);
     case 'Punctuation':
-      return splitter(/[\p{P}!-/:-@[-`{-~]/gu, part['behavior'] ?? 'Isolated', false);
+      return splitter(PUNCTUATION, part['behavior'] ?? 'Isolated', false);
     case 'Whitespace':
-      return splitter(regexOf(String.raw`\w+|[^\w\s]+`), 'Removed', true);
+      return splitter(/[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]+/gu, 'Removed', true);
     case 'WhitespaceSplit':
       return splitter(/\p{White_Space}/gu, 'Removed', false);
     case 'CharDelimiterSplit':
       return splitter(createPattern({ String: textOf(part, 'delimiter') })!, 'Removed', false);
     case 'Metaspace':
       return metaspace(part);
-    case 'BertPreTokenizer':
-    case 'FixedLength': {
-      const library = new (part['type'] === 'FixedLength' ? FixedLengthPreTokenizer : BertPreTokenizer)(part);
-      return (words) => words.flatMap((word) => library(word));
+    case 'BertPreTokenizer': {
+      const space = splitter(/\p{White_Space}/gu, 'Removed', false);
+      const punctuation = splitter(PUNCTUATION, 'Isolated', false);
+      return (words, first) => punctuation(space(words, first), first);
     }
+    case 'FixedLength':
+      return splitter(new RegExp(`[^]{1,${countOf(part, 'length', 5) || 1}}`, 'gu'), 'Isolated', false);
     default:
       throw invalid(`the pre-tokenizer ${JSON.stringify(part['type'])} is not known`, part['type']);
   }

@@ -79,10 +79,12 @@ function assemble(description: TokenizerDescription, config: Part): Tokenizer {
   const decoder = createDecoder(optional('decoder', (part) => part));
   const added = addedTokens(description, config, model);
   const special = new Set(added.filter((token) => token.special).map((token) => token.content));
+  const contents = new Map(added.map((token) => [token.id, token.content]));
   const addedIds = new Map(added.map((token) => [token.content, token.id]));
   const tokens: (string | undefined)[] = [];
   for (const [token, id] of model.ids) tokens[id] = token;
-  for (const token of added) tokens[token.id] = token.content;
+  // Decoded, a token that is found in the normalized text reads as it does there.
+  for (const token of added) tokens[token.id] = normalize && token.normalized ? normalize(token.content) : token.content;
 
   const normalized = normalize ? added.filter((token) => token.normalized) : [];
   const verbatim = createSplitter(normalize ? added.filter((token) => !token.normalized) : added);
@@ -125,7 +127,7 @@ function assemble(description: TokenizerDescription, config: Part): Tokenizer {
       return text + decoding.end();
     },
     idOf: (token) => addedIds.get(token) ?? model.ids.get(token),
-    tokenOf: (id) => tokens[id],
+    tokenOf: (id) => contents.get(id) ?? tokens[id],
   };
 }
 
