@@ -1,7 +1,7 @@
 // npm run bench: how fast it is, as ratios in one run, beside peers and beside what the machine can do. No figure here is a test.
 //   npm run bench -- [--quick] [--only SECTION,…] [--json FILE] [--keep]
 // --quick    under a minute; the figures are rougher
-// --only     some of: matmul, loading, base, switching, decoding, crowd
+// --only     some of: matmul, loading, base, switching, decoding, crowd, language
 // --json     the raw samples to a file
 // --keep     the run becomes the one that BENCHMARKS.md tells: writes it, scripts/bench/results/kept.json and the plot
 import { fork } from 'node:child_process';
@@ -16,7 +16,8 @@ import { report } from './report.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const SECTIONS = ['matmul', 'loading', 'base', 'switching', 'decoding', 'crowd'];
+const SECTIONS = ['matmul', 'loading', 'base', 'switching', 'decoding', 'crowd', 'language'];
+const WITH_PEERS = ['matmul', 'language'];
 
 /** The folder of the model that is being loaded: a run that is broken off leaves nothing behind. */
 let temporary = null;
@@ -24,7 +25,7 @@ process.on('exit', () => { if (temporary !== null) removeModel(temporary); });
 for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]]) process.once(signal, () => process.exit(code));
 
 const { quick, only, json, keep } = parseArguments(process.argv.slice(2));
-if (only.includes('matmul')) installPeers();
+if (WITH_PEERS.some((name) => only.includes(name))) installPeers();
 const run = { when: new Date().toISOString().slice(0, 16).replace('T', ' '), command: `npm run bench${process.argv.length > 2 ? ` -- ${process.argv.slice(2).join(' ')}` : ''}`, machine: machine(), versions: versions(), sections: {} };
 for (const name of SECTIONS.filter((section) => only.includes(section))) {
   process.stderr.write(`${name} …\n`);
@@ -69,7 +70,7 @@ function machine() {
 
 function versions() {
   const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
-  return { lorikeet: version, node: process.versions.node, v8: process.versions.v8, ...(only.includes('matmul') ? peerVersions() : {}) };
+  return { lorikeet: version, node: process.versions.node, v8: process.versions.v8, ...(WITH_PEERS.some((name) => only.includes(name)) ? peerVersions() : {}) };
 }
 
 function keepRun(lines) {

@@ -9,14 +9,19 @@ import { matmulModel } from './onnx.mjs';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const require = createRequire(import.meta.url);
 
-/** `npm ci` beside this file, when the modules are missing or come from another lock file. */
+/** llama.cpp's binary for this machine: without graphics, where there is a choice, and the only one of a dozen optional packages that is wanted. */
+const NATIVE = { 'darwin-arm64': 'mac-arm64-metal', 'darwin-x64': 'mac-x64', 'win32-x64': 'win-x64', 'win32-arm64': 'win-arm64' }[`${process.platform}-${process.arch}`] ?? `${process.platform}-${process.arch}`;
+
+/** Installs the peers beside this file, when they are missing or come from another lock file. */
 export function installPeers() {
-  const lock = createHash('sha256').update(readFileSync(`${here}package-lock.json`)).digest('hex');
+  const text = readFileSync(`${here}package-lock.json`);
+  const lock = createHash('sha256').update(text).digest('hex');
   const stamp = `${here}node_modules/.bench-lock`;
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
   process.stderr.write('Installing what the benchmark compares with …\n');
-  const done = spawnSync('npm', ['ci', '--loglevel=error'], { cwd: here, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
-  if (done.status !== 0) throw new Error('npm ci of scripts/bench failed: see above.');
+  const { version } = JSON.parse(text).packages['node_modules/node-llama-cpp'];
+  const done = spawnSync('npm', ['install', '--no-save', '--omit=optional', '--loglevel=error', `@node-llama-cpp/${NATIVE}@${version}`], { cwd: here, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
+  if (done.status !== 0) throw new Error('npm install in scripts/bench failed: see above.');
   writeFileSync(stamp, lock);
 }
 

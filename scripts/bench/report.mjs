@@ -7,7 +7,7 @@ export function report({ when, command, machine, versions, sections }) {
     `${cpu}, ${cores} cores, ${memoryGb} GB, ${system}; load before ${fixed(loadBefore, 1)} and after ${fixed(loadAfter, 1)} (1 is this run alone).`,
     `${Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(', ')}.`,
   ];
-  const printers = { matmul, loading, base, switching, decoding, crowd };
+  const printers = { matmul, loading, base, switching, decoding, crowd, language };
   for (const [name, result] of Object.entries(sections)) lines.push('', ...printers[name](result));
   return lines;
 }
@@ -68,6 +68,25 @@ function crowd(rows) {
   return [
     '### Decoding with one active adapter beside others that lie in memory (rank 4 on q and v)', '',
     ...table(['loaded', 'µs per token', '±', 'beside one loaded', 'bytes of all'], rows.map((row) => [row.count, fixed(row.usPerToken, 0), percent(row.spread), times(row.beside), row.bytes])),
+  ];
+}
+
+function language(result) {
+  const formats = Object.entries(result);
+  const beside = (row, peer, kind) => (row.beside[peer] ? `${times(row.beside[peer][kind].median)} ± ${percent(row.beside[peer][kind].spread)}` : '–');
+  return [
+    '### SmolLM2-135M-Instruct, one thread, tokens/s: a prompt of 512, and decoding', '',
+    ...table(['file', 'engine', 'prompt', '±', 'decode', '±'], formats.flatMap(([format, { rows }]) => Object.entries(rows).map(([name, row]) => [
+      format, name, fixed(row.prompt, 0), percent(row.promptSpread), fixed(row.decode, 1), percent(row.decodeSpread),
+    ]))), '',
+    ...table(['ours beside', 'native: prompt', 'native: decode (target: 0.7×)', 'wllama: prompt', 'wllama: decode'], formats.map(([format, row]) => [
+      format, beside(row, 'native', 'prompt'), beside(row, 'native', 'decode'), beside(row, 'wllama', 'prompt'), beside(row, 'wllama', 'decode'),
+    ])), '',
+    'Native is the better of flash attention on and off; in Chromium it is ours in Chromium, too, that stands beside wllama.', '',
+    ...table(['file', 'engine', 'first token of a fresh process, ms (target: 2000)', 'worst', 'loading alone', 'resident over the file (target: 1.15)'], formats.flatMap(([format, { bytes, cold }]) => Object.entries(cold).map(([name, row]) => [
+      format, name, fixed(row.ms, 0), fixed(row.worst, 0), fixed(row.loadMs, 0), fixed((row.resident - row.kv) / bytes, 3),
+    ]))), '',
+    'Resident is how far the process\'s resident set grew at its peak, less our KV cache (of native\'s, its cache and buffers are part).',
   ];
 }
 

@@ -5,6 +5,7 @@ const SECTIONS = {
   decoding: async (options) => (await import('./switch.mjs')).decoding(options),
   loading: async (options) => (await import('./load.mjs')).loading(options),
   base: async (options) => (await import('./base.mjs')).baseLoading(options),
+  language: async (options) => (await import('./language.mjs')).language(options),
   crowd: async (options) => (await import('./crowd.mjs')).crowd(options),
 };
 

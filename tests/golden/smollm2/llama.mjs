@@ -1,6 +1,6 @@
 // What llama.cpp (node-llama-cpp) says of SmolLM2 Q4_1: greedy tokens of the prompts, and the perplexity of text.txt; to llama.json.
 //   node tests/golden/smollm2/llama.mjs PEERS [--check]
-// PEERS is a folder whose node_modules hold node-llama-cpp (npm install --prefix PEERS node-llama-cpp@3.22.1). One thread, on the CPU, flash attention off.
+// PEERS is a folder whose node_modules hold node-llama-cpp: scripts/bench, where its peers are installed. One thread, on the CPU, flash attention off.
 // With --check nothing is written; the run fails where the tokens leave the kept ones other than at a near tie, or the perplexity differs by more than 0.1 %:
 // llama.cpp picks kernels by the machine's CPU, so its last bits differ from one to the next.
 import { createRequire } from 'node:module';
@@ -24,8 +24,9 @@ const sequence = context.getSequence();
 
 const prompts = JSON.parse(readFileSync(here('prompts.json'), 'utf8'));
 const { chat_template: template } = model.fileInfo.metadata.tokenizer;
-const made = { version: JSON.parse(readFileSync(join(resolve(peers), 'node_modules/node-llama-cpp/package.json'), 'utf8')).version, greedy: {}, perplexity: await perplexity() };
+const made = { version: JSON.parse(readFileSync(join(resolve(peers), 'node_modules/node-llama-cpp/package.json'), 'utf8')).version, greedy: {} };
 for (const prompt of prompts) made.greedy[prompt.name] = await greedy(textOf(prompt));
+made.perplexity = await perplexity();
 if (option === '--check') check(JSON.parse(readFileSync(here('llama.json'), 'utf8')));
 else writeFileSync(here('llama.json'), `${JSON.stringify(made).replace(/("\w+":\[|"perplexity")/g, '\n  $1')}\n`);
 console.log(`llama.cpp: perplexity ${made.perplexity.perplexity.toFixed(4)} over ${made.perplexity.tokens} tokens`);
