@@ -32,8 +32,44 @@ TINY = {
     "llama": (transformers.LlamaConfig, dict(SHARED, attention_bias=True, tie_word_embeddings=False, rope_parameters=LLAMA3)),
     "qwen2": (transformers.Qwen2Config, dict(SHARED, tie_word_embeddings=True)),
     "qwen3": (transformers.Qwen3Config, dict(SHARED, head_dim=32, tie_word_embeddings=False)),
-    "gemma3": (transformers.Gemma3TextConfig, dict(SHARED, head_dim=32, query_pre_attn_scalar=32, num_hidden_layers=7, sliding_window=16)),
+    "gemma3": (transformers.Gemma3TextConfig, dict(SHARED, vocab_size=320, head_dim=32, query_pre_attn_scalar=32, num_hidden_layers=7, sliding_window=16)),
 }
+
+CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+WORDS = CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+# The splits of each model's own tokenizer.json, and llama.cpp's name for them.
+SPLITS = {"llama": (WORDS, True, "llama-bpe"), "qwen2": (WORDS.replace("{1,3}", ""), False, "qwen2"), "qwen3": (WORDS.replace("{1,3}", ""), False, "qwen2"), "gemma3": (None, False, "default")}
+SPECIAL = ["<pad>", "<s>", "</s>"]
+
+
+def write_tokenizer(folder, name):
+    """A small byte-level one for three models, one with SentencePiece's spaces and bytes for Gemma's."""
+    pattern, ignore_merges, _ = SPLITS[name]
+    if pattern:
+        letters = list("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,!?'ĠĊ")
+        merges = [("Ġ", "t"), ("h", "e"), ("Ġt", "he"), ("i", "n"), ("Ġ", "a"), ("e", "r"), ("0", "1")]
+    else:
+        letters = ["<unk>"] + list("abcdefghijklmnopqrstuvwxyz.▁") + [f"<0x{byte:02X}>" for byte in range(256)]
+        merges = [("▁", "t"), ("h", "e"), ("▁t", "he"), ("i", "n"), ("▁", "a"), ("t", "he")]
+    # "▁the" can be made in two ways: the first merge that makes it counts
+    texts = SPECIAL + letters + list(dict.fromkeys(left + right for left, right in merges))
+    model = dict(type="BPE", vocab={text: id_ for id_, text in enumerate(texts)}, merges=[list(pair) for pair in merges], ignore_merges=ignore_merges)
+    bytes_ = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    if pattern:
+        split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+        parts = dict(model=model, pre_tokenizer={"type": "Sequence", "pretokenizers": [split, bytes_]}, decoder=bytes_)
+    else:
+        model |= dict(byte_fallback=True, unk_token="<unk>", fuse_unk=True)
+        split = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
+        parts = dict(model=model, normalizer={"type": "Replace", "pattern": {"String": " "}, "content": "▁"}, pre_tokenizer=split, decoder={"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}]})
+    begins = name in ("llama", "gemma3")
+    if begins:
+        pieces = [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+        parts["post_processor"] = {"type": "TemplateProcessing", "single": pieces, "pair": pieces, "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}}}
+    added = [dict(id=id_, content=text, single_word=False, lstrip=False, rstrip=False, normalized=False, special=True) for id_, text in enumerate(SPECIAL)]
+    (folder / "tokenizer.json").write_text(json.dumps(dict(version="1.0", added_tokens=added, **parts)))
+    config = dict(tokenizer_class="PreTrainedTokenizerFast", bos_token="<s>", eos_token="</s>", pad_token="<pad>", chat_template="{{ messages[0].content }}")
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
 
 
 def write_tiny(folder, name):
@@ -43,6 +79,7 @@ def write_tiny(folder, name):
         for key, parameter in model.named_parameters():
             parameter.copy_(draw_parameter(f"quantize.{name}", key, parameter, fan_in_first=False))
     model.save_pretrained(folder)
+    write_tokenizer(folder, name)
 
 
 def expected_tensors(config, tensors, kind, head_kind):
@@ -117,13 +154,18 @@ def vocabulary(folder, keys, config):
         if keys["tokenizer.ggml.model"] != "no_vocab":
             yield f"has a tokenizer of {keys['tokenizer.ggml.model']}"
         return
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(folder)  # not the class that the model's type would choose, which adds tokens
     tokens = keys["tokenizer.ggml.tokens"]
-    if len(tokens) != config["vocab_size"] or any(tokens[id_] != token for token, id_ in tokenizer.get_vocab().items()):
+    if len(tokens) != config["vocab_size"] or [token for token in tokens if not token.startswith("[PAD")] != sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().get):
         yield "has another vocabulary"
     for name, key in [("bos", "bos"), ("eos", "eos"), ("pad", "padding")]:
         if keys.get(f"tokenizer.ggml.{key}_token_id") != getattr(tokenizer, f"{name}_token_id"):
             yield f"has {keys.get(f'tokenizer.ggml.{key}_token_id')} for {name}"
+    expected = SPLITS.get(folder.name, (None, None, "gpt-2"))[2]
+    if keys["tokenizer.ggml.pre"] != expected:
+        yield f"has the pre-tokenizer {keys['tokenizer.ggml.pre']}, expected {expected}"
+    if keys["tokenizer.ggml.add_bos_token"] != (tokenizer("a").input_ids[0] == tokenizer.bos_token_id):
+        yield f"says {keys['tokenizer.ggml.add_bos_token']} of the token before a text"
     special = [id_ for id_, kind in enumerate(keys["tokenizer.ggml.token_type"]) if kind == gguf.TokenType.CONTROL]
     if special != sorted(tokenizer.added_tokens_decoder):
         yield f"has the control tokens {special}"
