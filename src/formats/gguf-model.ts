@@ -6,6 +6,9 @@ import { LorikeetError } from '../errors.js';
 import type { GgufHeader, GgufMetadata, GgufTensor, GgufValue } from './gguf.js';
 import { GGUF_ARCHITECTURES, huggingFaceName, interleavedHeads, type GgufArchitecture } from './gguf-names.js';
 
+/** The most layers that are taken: lists of them are made before any tensor is looked for. */
+const MAX_LAYERS = 1024;
+
 /** A tensor under its name in Hugging Face's checkpoints. */
 export interface NamedTensor {
   readonly info: GgufTensor;
@@ -48,7 +51,7 @@ function architectureOf(metadata: GgufMetadata): GgufArchitecture {
 function configOf(architecture: GgufArchitecture, keys: Keys, tensors: ReadonlyMap<string, GgufTensor>): Record<string, unknown> {
   const heads = keys.count('attention.head_count');
   const hiddenSize = keys.count('embedding_length');
-  const layers = keys.count('block_count');
+  const layers = keys.count('block_count', undefined, MAX_LAYERS);
   const headDim = keys.count('attention.key_length', Math.floor(hiddenSize / heads));
   checkNeutral(keys, headDim);
   const vocabulary = tensors.get('token_embd.weight')?.shape[0];
@@ -137,14 +140,14 @@ class Keys {
   }
 
   /** A whole number; a list of one for each layer has to say the same of all. */
-  count(key: string, fallback?: number): number {
+  count(key: string, fallback?: number, most = 2 ** 31 - 1): number {
     let value = this.#get(key, fallback);
     if (typeof value === 'object') {
       const list = Array.from(value as ArrayLike<GgufValue>);
       if (list.length === 0 || list.some((item) => item !== list[0])) throw unsupported(this.full(key), 'one number for all layers', shown(value));
       value = list[0]!;
     }
-    if (typeof value !== 'number' || !Number.isInteger(value) || value < 0) throw wrongType(this.full(key), 'a whole number', shown(value));
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > most) throw wrongType(this.full(key), `a whole number up to ${most}`, shown(value));
     return value;
   }
 

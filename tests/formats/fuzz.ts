@@ -20,7 +20,7 @@ export interface FuzzResult {
   codes: Map<string, number>;
 }
 
-type Next = (below: number) => number;
+export type Next = (below: number) => number;
 
 const NUMBERS = ['0', '1', '2', '3', '4', '7', '8', '16', '255', '-1', '-0', '1.0', '0.5', '1e0', '1e400', '01', '2147483648', '4294967296', '9007199254740991', '9007199254740992', '18446744073709551615', '18446744073709551616', 'NaN', 'Infinity', '-Infinity', '1e', '-', '+1', '0x1'];
 const DTYPES = ['F32', 'F16', 'BF16', 'F64', 'I8', 'U8', 'BOOL', 'I64', 'C64', 'F4', 'F6_E2M3', 'F6_E3M2', 'F8_E4M3', 'F8_E5M2FNUZ', 'f32', 'F128', '', '__proto__'];
@@ -30,7 +30,7 @@ const PATHS = ['"../x"', '"/x"', '"C:x"', '"a/../../b"', '"a\\\\b"', '"file:///x
 const PATTERNS = ['".*q_proj"', '"(a+)+b"', '"[]a]"', '"[^a-z]{2,3}"', '"(?P<n>\\\\d+)"', '"(?=a)"', '"(a)\\\\1"', '"a{1000}{1000}"', '"((((a))))"', '"(((a{50}){50}){50})"', '"a**"', '"\\\\Z\\\\b\\\\w\\\\S"', '"["', '")"', '"a|b|"', '"x{,3}?"', '"\\\\x41\\\\u0041"', '"[z-a]"', '"[\\\\d-x]"', '"a++"', '"^*"', '"(?i)a"'];
 
 /** mulberry32 */
-function generator(seed: number): Next {
+export function generator(seed: number): Next {
   let state = seed;
   return (below) => {
     state = (state + 0x6d2b79f5) | 0;
@@ -255,7 +255,8 @@ async function coverage(session: Session): Promise<{ file: string; reached: numb
   });
 }
 
-async function main(): Promise<void> {
+/** Runs a fuzz for the command line: prints how often each outcome came, and which lines of the readers were reached; `parser` names the files that count. */
+export async function report(fuzz: (runs: number, seed: number) => Promise<FuzzResult>, name: string, parser: RegExp): Promise<void> {
   const { parseArgs } = await import('node:util');
   const { Session } = await import('node:inspector/promises');
   const { values } = parseArgs({ options: { runs: { type: 'string', default: '1000000' }, seed: { type: 'string', default: '1' } } });
@@ -268,10 +269,10 @@ async function main(): Promise<void> {
   console.log(`${String(accepted).padStart(9)}  accepted`);
   const files = await coverage(session);
   for (const { file, reached, lines, missed } of files) console.log(`${file}: ${reached} of ${lines} lines reached${missed.length ? `, not ${missed.join(', ')}` : ''}`);
-  const parser = files.filter(({ file }) => /\/(?:header|json|dtypes|index-json|relative-path)\.ts$/.test(file));
-  const sum = (key: 'reached' | 'lines') => parser.reduce((n, file) => n + file[key], 0);
-  console.log(`safetensors parser (header, json, dtypes, index-json, relative-path): ${sum('reached')} of ${sum('lines')} lines, ${((100 * sum('reached')) / sum('lines')).toFixed(1)} %`);
+  const counted = files.filter(({ file }) => parser.test(file));
+  const sum = (key: 'reached' | 'lines') => counted.reduce((n, file) => n + file[key], 0);
+  console.log(`${name}: ${sum('reached')} of ${sum('lines')} lines, ${((100 * sum('reached')) / sum('lines')).toFixed(1)} %`);
   console.log(`${runs} mutations, no other outcome`);
 }
 
-if (process.argv[1] && import.meta.url === new URL(`file://${process.argv[1]}`).href) await main();
+if (process.argv[1] && import.meta.url === new URL(`file://${process.argv[1]}`).href) await report(fuzz, 'safetensors parser (header, json, dtypes, index-json, relative-path)', /\/(?:header|json|dtypes|index-json|relative-path)\.ts$/);
