@@ -1,5 +1,6 @@
 /** MODEL, wherever a command takes one. */
 import { createEngine, type Engine, type EngineOptions } from '../runtime/engine.js';
+import type { WeightDtype } from '../tensor/matrix.js';
 import { numbersOf } from './arguments.js';
 import type { Given, OptionSpec } from './command.js';
 import { about } from './explain.js';
@@ -11,6 +12,7 @@ export const MODEL_NOTE = 'MODEL is a folder of Hugging Face (config.json, safet
 
 /** How a model is put into memory. */
 export const MODEL_OPTIONS = {
+  dtype: { value: 'TYPE', help: 'Round the matrices while loading: q8_0, q4_0, q4_1, q5_0, q5_1, f16, bf16, f32. Default: as the file has them.' },
   threads: { value: 'N', help: 'Threads to compute on (this build has one).' },
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 
@@ -28,10 +30,11 @@ export interface Opened {
 export async function openModel(given: Given, progress: Progress, signal?: AbortSignal, more: Partial<EngineOptions> = {}): Promise<Opened> {
   const named = given.positionals[0]!;
   const { threads } = numbersOf(given, { threads: 'threads' });
+  const dtype = given.value('dtype')?.toLowerCase() as WeightDtype | undefined; // the engine checks it
   const place = await resolvePlace(named);
   const started = performance.now();
   try {
-    const engine = await about(named, createEngine({ model: place, ...(signal ? { signal } : {}), ...more, onProgress: progress.bytes('loading the model') }));
+    const engine = await about(named, createEngine({ model: place, ...(signal ? { signal } : {}), ...(dtype === undefined ? {} : { dtype }), ...more, onProgress: progress.bytes('loading the model') }));
     if (threads !== undefined && threads !== engine.backend.threads) warn(`--threads ${threads}: this build computes on ${engine.backend.threads === 1 ? 'one thread' : `${engine.backend.threads} threads`}.`);
     return { engine, loadMs: performance.now() - started };
   } finally {

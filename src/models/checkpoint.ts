@@ -6,7 +6,7 @@ import { readHeader, shardedIndex, type TensorInfo } from '../formats/safetensor
 import { openModelOrigin, type ModelOrigin, type OpenedFile } from '../store/open.js';
 import type { ByteSource, Folder, OpenOptions } from '../store/source.js';
 import { BlockPlan } from '../tensor/block.js';
-import type { Matrix, Vector } from '../tensor/matrix.js';
+import { blockWeights, isQuantized, type DtypeCode, type Matrix, type Vector } from '../tensor/matrix.js';
 import { closeParts, openGgufParts, type GgufParts } from './gguf-parts.js';
 
 /** The most that a config.json or an index may weigh: real ones have a few KB (an index of thousands of tensors some hundreds). */
@@ -109,11 +109,16 @@ export class Weights {
   readonly used = new Set<string>();
   readonly #tensors: ReadonlyMap<string, StoredTensor>;
   readonly #bare: string;
+  readonly #dtype: DtypeCode | undefined;
 
-  /** Checkpoints of a bare model, without its head, lack the prefix `bare` (`model.`, `transformer.`). */
-  constructor(tensors: ReadonlyMap<string, StoredTensor>, bare = '') {
+  /**
+   * Checkpoints of a bare model, without its head, lack the prefix `bare` (`model.`, `transformer.`). `dtype`: what matrices are rounded to; those whose rows are no whole number of its
+   * blocks stay what they are.
+   */
+  constructor(tensors: ReadonlyMap<string, StoredTensor>, bare = '', dtype?: DtypeCode) {
     this.#tensors = tensors;
     this.#bare = bare;
+    this.#dtype = dtype;
   }
 
   has(name: string): boolean {
@@ -143,7 +148,9 @@ export class Weights {
   /** W [n, k]; by columns the file holds [k, n]. */
   matrix(name: string, n: number, k: number, layout: 'rows' | 'columns' = 'rows'): Matrix {
     const { source, info, heads = 0 } = this.#get(name, layout === 'rows' ? [n, k] : [k, n]);
-    return this.plan.tensorMatrix(source, info, n, k, { layout, heads });
+    const dtype = this.#dtype;
+    const isRounded = dtype !== undefined && k % blockWeights(dtype) === 0 && (layout === 'rows' || !isQuantized(dtype));
+    return this.plan.tensorMatrix(source, info, n, k, isRounded ? { layout, heads, dtype } : { layout, heads });
   }
 
   vector(name: string, n: number): Vector {

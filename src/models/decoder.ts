@@ -5,6 +5,7 @@ import { ModuleList } from '../layers/module-list.js';
 import type { Linear, Norm } from '../ops/module.js';
 import type { Ops, Value } from '../ops/ops.js';
 import { Weights, type Checkpoint } from './checkpoint.js';
+import type { DtypeCode } from '../tensor/matrix.js';
 import { decoderConfig, type RopeSpec } from './decoder-config.js';
 import type { Built } from './architecture.js';
 
@@ -23,10 +24,10 @@ const ROPE_FACTORS = 'rope_freqs.weight';
 const ROPE_KINDS = { default: 0, linear: 1, llama3: 2 } as const;
 
 /** Llama, Mistral, Qwen2, Qwen3 and Gemma3's text model: one forward pass, told apart by data. */
-export function buildDecoder(fields: Readonly<Record<string, unknown>>, checkpoint: Checkpoint): Built {
+export function buildDecoder(fields: Readonly<Record<string, unknown>>, checkpoint: Checkpoint, dtype?: DtypeCode): Built {
   const config = decoderConfig(fields, checkpoint.metadata ? 'the GGUF' : 'config.json');
   const { hiddenSize, intermediateSize, headDim, heads, kvHeads, eps, vocabSize } = config;
-  const weights = new Weights(checkpoint.tensors, 'model.');
+  const weights = new Weights(checkpoint.tensors, 'model.', dtype);
   const list = new ModuleList();
 
   const linear = (path: string, n: number, k: number, bias: boolean, rotaryHeads = 0): Linear =>

@@ -4,11 +4,12 @@ import { ModuleList } from '../layers/module-list.js';
 import type { Linear, Norm } from '../ops/module.js';
 import type { Ops, Value } from '../ops/ops.js';
 import { Weights, type Checkpoint } from './checkpoint.js';
+import type { DtypeCode } from '../tensor/matrix.js';
 import { activationOf } from './decoder-config.js';
 import type { Built } from './architecture.js';
 
 /** GPT-2: learned positions, LayerNorm, one Conv1D for q, k and v (its file holds [in, out]), a plain MLP, a tied head. */
-export function buildGpt2(fields: Readonly<Record<string, unknown>>, checkpoint: Checkpoint): Built {
+export function buildGpt2(fields: Readonly<Record<string, unknown>>, checkpoint: Checkpoint, dtype?: DtypeCode): Built {
   const config = new ConfigReader(fields);
   const vocabSize = config.integer('vocab_size');
   const width = config.integer('n_embd');
@@ -24,7 +25,7 @@ export function buildGpt2(fields: Readonly<Record<string, unknown>>, checkpoint:
   }
   const headDim = width / heads;
   const tied = config.boolean('tie_word_embeddings', true);
-  const weights = new Weights(checkpoint.tensors, 'transformer.');
+  const weights = new Weights(checkpoint.tensors, 'transformer.', dtype);
   const list = new ModuleList();
 
   const conv1D = (path: string, n: number, k: number): Linear =>

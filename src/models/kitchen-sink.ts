@@ -2,17 +2,18 @@ import { ConfigReader } from '../formats/config.js';
 import { ModuleList } from '../layers/module-list.js';
 import type { Ops, Value } from '../ops/ops.js';
 import { Weights, type Checkpoint } from './checkpoint.js';
+import type { DtypeCode } from '../tensor/matrix.js';
 import type { Built } from './architecture.js';
 
 /** One layer of each kind that takes adapters: embedding → conv1d ('same' padding) → ReLU → linear at each position. */
-export function buildKitchenSink(fields: Readonly<Record<string, unknown>>, checkpoint: Checkpoint): Built {
+export function buildKitchenSink(fields: Readonly<Record<string, unknown>>, checkpoint: Checkpoint, dtype?: DtypeCode): Built {
   const config = new ConfigReader(fields);
   const vocabSize = config.integer('vocab_size');
   const dim = config.integer('embedding_dim');
   const channels = config.integer('conv_channels');
   const kernel = config.integer('kernel_size');
   const outputSize = config.integer('num_outputs');
-  const weights = new Weights(checkpoint.tensors);
+  const weights = new Weights(checkpoint.tensors, '', dtype);
   const list = new ModuleList();
   const embedding = list.embedding({ path: 'embedding', weight: weights.matrix('embedding.weight', vocabSize, dim) });
   // 'same' padding of an even kernel puts the odd element behind, as torch does: the left one is ⌊(kernel − 1) / 2⌋.

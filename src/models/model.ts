@@ -1,6 +1,7 @@
 import type { Runtime } from '../arena/runtime.js';
 import { LorikeetError } from '../errors.js';
 import type { ModelOrigin } from '../store/open.js';
+import { DTYPES, roundedName, type DtypeCode, type WeightDtype } from '../tensor/matrix.js';
 import type { Architecture, Built } from './architecture.js';
 import { isCheckpoint, openCheckpoint, type Checkpoint } from './checkpoint.js';
 import { DECODER_TYPES } from './decoder-config.js';
@@ -20,12 +21,14 @@ export interface Model extends Architecture {
 
 /** Options of {@link loadModel}. */
 export interface LoadModelOptions {
+  /** Rounds the matrices of linear layers and embeddings while loading, as `lorikeet quantize` does; those whose rows are no multiple of 32 stay what they are. Default: the file's own. */
+  dtype?: WeightDtype | undefined;
   signal?: AbortSignal | undefined;
   /** Called with the bytes of weights placed so far and the bytes in all. */
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-type Build = (config: Readonly<Record<string, unknown>>, checkpoint: Checkpoint) => Built;
+type Build = (config: Readonly<Record<string, unknown>>, checkpoint: Checkpoint, dtype?: DtypeCode) => Built;
 
 /** The architectures, by config.json's model_type. */
 const BUILDERS: Readonly<Record<string, Build>> = {
@@ -37,26 +40,27 @@ const BUILDERS: Readonly<Record<string, Build>> = {
 /** The model types that {@link loadModel} takes. */
 const MODEL_TYPES: readonly string[] = Object.keys(BUILDERS);
 
-/** Reads a checkpoint's configuration and declares its tensors, without reading them. */
-export function describeModel(checkpoint: Checkpoint): Built {
+/** Reads a checkpoint's configuration and declares its tensors, without reading them; `dtype`: what matrices are to be rounded to. */
+export function describeModel(checkpoint: Checkpoint, dtype?: DtypeCode): Built {
   const type = checkpoint.config.model_type;
   const build = typeof type === 'string' && Object.hasOwn(BUILDERS, type) ? BUILDERS[type] : undefined;
   if (!build) throw new LorikeetError('model/unsupported', `"model_type" in config.json expected one of ${MODEL_TYPES.join(', ')}, found ${JSON.stringify(type)}.`, { expected: MODEL_TYPES, found: type });
-  return build(checkpoint.config, checkpoint);
+  return build(checkpoint.config, checkpoint, dtype);
 }
 
 /**
- * Loads a model's weights, streamed into the weights arena in their own dtype.
+ * Loads a model's weights, streamed into the weights arena in their own dtype unless told otherwise.
  *
  * @param from an open checkpoint, which stays open; or what {@link openCheckpoint} takes
  * @throws LorikeetError `model/…`, `config/…`, `safetensors/…`, `gguf/…`, `store/…`, `memory/exhausted`, the signal's reason on abort; nothing remains in memory then
  */
 export async function loadModel(runtime: Runtime, from: Checkpoint | ModelOrigin, options: LoadModelOptions = {}): Promise<Model> {
-  const { signal } = options;
+  const { signal, dtype } = options;
+  const rounded = dtype === undefined ? undefined : DTYPES[roundedName(dtype, '"dtype"')];
   let opened: Checkpoint | null = null;
   try {
     const checkpoint = isCheckpoint(from) ? from : (opened = await openCheckpoint(from, signal ? { signal } : {}));
-    const { architecture, weights } = describeModel(checkpoint);
+    const { architecture, weights } = describeModel(checkpoint, rounded);
     const block = await weights.plan.place(runtime, runtime.weights, options);
     try {
       architecture.prepare(runtime);

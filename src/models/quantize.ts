@@ -6,16 +6,15 @@ import { valueTypeOf, type GgufField, type GgufTensorChunks } from '../formats/g
 import type { OpenedFile } from '../store/open.js';
 import type { Folder } from '../store/source.js';
 import { headRow } from '../tensor/block.js';
-import { blockWeights, DTYPES, dtypeCode, dtypeName, rowBytes, type DtypeCode, type DtypeName } from '../tensor/matrix.js';
+import { blockWeights, DTYPES, dtypeCode, dtypeName, rowBytes, type DtypeCode, type DtypeName, type RoundedName } from '../tensor/matrix.js';
 import { openCheckpoint, type StoredTensor } from './checkpoint.js';
 import { decoderConfig, type DecoderConfig, type RopeSpec } from './decoder-config.js';
 import { configFields } from './gguf-fields.js';
 import { openGgufParts } from './gguf-parts.js';
 import { describeModel } from './model.js';
 
-/** The dtypes that weights are rounded to; K-quants have no quantiser here. By their number in `general.file_type` (`LLAMA_FTYPE_…`). */
-export const FILE_TYPES = { F32: 0, F16: 1, Q4_0: 2, Q4_1: 3, Q8_0: 7, Q5_0: 8, Q5_1: 9, BF16: 32 } as const satisfies Partial<Record<DtypeName, number>>;
-export type RoundedName = keyof typeof FILE_TYPES;
+/** `general.file_type` (`LLAMA_FTYPE_…`) by the dtype of most matrices. */
+const FILE_TYPES: Readonly<Record<RoundedName, number>> = { F32: 0, F16: 1, Q4_0: 2, Q4_1: 3, Q8_0: 7, Q5_0: 8, Q5_1: 9, BF16: 32 };
 
 export interface QuantizeOptions {
   /** Of every matrix. */
@@ -45,7 +44,7 @@ const QUANTIZATION_VERSION = 2;
 /**
  * Describes a Hugging Face folder as a GGUF.
  *
- * @throws LorikeetError `model/unsupported`, `quantize/unsupported`, and as `openCheckpoint`; `tensor/not-finite`, `quantize/overflow` when a tensor's turn comes
+ * @throws LorikeetError `model/unsupported`, `quantize/unsupported`, and as `openCheckpoint`; `tensor/not-finite`, `tensor/overflow` when a tensor's turn comes
  */
 export async function quantizeFolder(runtime: Runtime, folder: Folder, options: QuantizeOptions): Promise<QuantizedModel> {
   const checkpoint = await openCheckpoint(folder, options.signal ? { signal: options.signal } : {});
@@ -71,7 +70,7 @@ export async function quantizeFolder(runtime: Runtime, folder: Folder, options: 
 /**
  * Describes a GGUF file as one of another type: keys and names stay, also those of architectures that are not run here; matrices are rounded anew.
  *
- * @throws LorikeetError `gguf/…`; `tensor/dtype` for a matrix that can't be read; `tensor/not-finite`, `quantize/overflow` when a tensor's turn comes
+ * @throws LorikeetError `gguf/…`; `tensor/dtype` for a matrix that can't be read; `tensor/not-finite`, `tensor/overflow` when a tensor's turn comes
  */
 export async function quantizeGguf(runtime: Runtime, file: OpenedFile, options: QuantizeOptions): Promise<QuantizedModel> {
   const parts = await openGgufParts(file);
@@ -169,7 +168,7 @@ function* stretches({ info, heads }: Work): Generator<{ begin: number; end: numb
 }
 
 /** The chunk's rows in another dtype. Synchronous: the scratch arena's marks nest. */
-function round({ kernels, scratch, views }: Runtime, { info, name, heads, plusOne }: Work, to: DtypeCode, chunk: Uint8Array, rows: number): Uint8Array {
+function round({ kernels, scratch, views }: Runtime, { info, heads, plusOne }: Work, to: DtypeCode, chunk: Uint8Array, rows: number): Uint8Array {
   const from = dtypeCode(info.dtype, info.name);
   const count = (chunk.byteLength / rowBytes(blockWeights(from), from)) * blockWeights(from);
   const bytes = rowBytes(count, to);
@@ -193,7 +192,7 @@ function round({ kernels, scratch, views }: Runtime, { info, name, heads, plusOn
     }
     const result = scratch.alloc(bytes);
     kernels.narrow(result, wide, count, to);
-    if (kernels.allFinite(result, count, to) === 0) throw new LorikeetError('quantize/overflow', `Tensor "${info.name}" has weights too large for ${dtypeName(to)} (${name}): expected scales that f16 holds, up to 65504; take bf16 or f32.`, { expected: 65504, found: info.name });
+    if (kernels.allFinite(result, count, to) === 0) throw new LorikeetError('tensor/overflow', `Tensor "${info.name}" has weights too large for ${dtypeName(to)}: expected values, or scales of blocks, of at most 65504; take bf16 or f32.`, { expected: 65504, found: info.name });
     return views.u8.slice(result, result + bytes);
   } finally {
     scratch.release(mark);

@@ -4,7 +4,7 @@ import type { TensorInfo } from '../formats/safetensors.js';
 import type { Runtime } from '../arena/runtime.js';
 import type { FreeListArena } from '../arena/free-list.js';
 import { LorikeetError } from '../errors.js';
-import { blockWeights, dtypeCode, packedBytes, rowBytes, type DtypeCode, type Matrix, type Vector } from './matrix.js';
+import { blockWeights, dtypeCode, dtypeName, packedBytes, rowBytes, type DtypeCode, type Matrix, type Vector } from './matrix.js';
 
 /**
  * How a tensor of a file comes to stand in the block:
@@ -29,7 +29,7 @@ interface Placement {
 /** What else {@link BlockPlan.tensorMatrix} may be told. */
 export interface MatrixOptions {
   layout?: 'rows' | 'columns';
-  /** The dtype in memory where it isn't the file's: widened to f32, or (by rows only) rounded to it. */
+  /** The dtype in memory where it isn't the file's: rounded to it. Blocks stand along rows, so not by columns. */
   dtype?: DtypeCode;
   /** The rows of each of so many heads stand interleaved, as llama.cpp keeps q and k of its `llama` architecture: see {@link headRow}. */
   heads?: number;
@@ -101,7 +101,7 @@ export class BlockPlan {
    * On any failure, also an abort between two chunks, the block is given back and nothing remains.
    *
    * @returns the block's address, to be freed by the caller
-   * @throws LorikeetError `memory/exhausted`, `tensor/not-finite`, whatever the sources throw; the signal's reason on abort
+   * @throws LorikeetError `memory/exhausted`, `tensor/not-finite`, `tensor/overflow`, whatever the sources throw; the signal's reason on abort
    */
   async place(runtime: Runtime, arena: FreeListArena, { signal, onProgress }: PlaceOptions = {}): Promise<number> {
     const block = this.#settle(arena);
@@ -214,13 +214,16 @@ function stage({ kernels, scratch, views }: Runtime, { layout, info, target, ker
     const { ptr, n, k, dtype: packed } = target as Matrix;
     let source = staging;
     if (packed !== dtype) {
-      source = scratch.alloc(count * 4);
-      kernels.widen(source, staging, count, dtype);
+      const wide = scratch.alloc(count * 4);
+      kernels.widen(wide, staging, count, dtype);
+      source = scratch.alloc(rowBytes(count, packed));
+      kernels.narrow(source, wide, count, packed);
+      if (kernels.allFinite(source, count, packed) === 0) {
+        throw new LorikeetError('tensor/overflow', `Tensor "${info.name}" has weights too large for ${dtypeName(packed)}: expected values, or scales of blocks, of at most 65504; take bf16 or f32.`, { expected: 65504, found: info.name });
+      }
     }
-    if (layout === 'rows') {
-      if (packed === dtype) kernels.pack(ptr + from * rowBytes(k, packed), source, rows, k, packed);
-      else kernels.packRounded(ptr + from * rowBytes(k, packed), source, rows, k, packed);
-    } else if (layout === 'columns') kernels.packColumns(ptr, source, n, k, from, rows, packed);
+    if (layout === 'rows') kernels.pack(ptr + from * rowBytes(k, packed), source, rows, k, packed);
+    else if (layout === 'columns') kernels.packColumns(ptr, source, n, k, from, rows, packed);
     else kernels.packConv(ptr + Math.floor(from / n) * packedBytes(n, k, dtype), staging, n, k / kernel, kernel, dtype);
   } finally {
     scratch.release(mark);

@@ -6,6 +6,11 @@ export type DtypeName = keyof typeof DTYPES;
 /** Those that safetensors and adapters have. */
 export type FloatName = 'F32' | 'BF16' | 'F16';
 export type DtypeCode = (typeof DTYPES)[DtypeName];
+/** Those that weights can be rounded to: K-quants have no quantiser here. */
+export const ROUNDED = ['F32', 'F16', 'BF16', 'Q8_0', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1'] as const satisfies readonly DtypeName[];
+export type RoundedName = (typeof ROUNDED)[number];
+/** A dtype as options and command lines spell it: `q8_0`. */
+export type WeightDtype = Lowercase<RoundedName>;
 
 const NAMES = Object.keys(DTYPES) as DtypeName[];
 
@@ -31,6 +36,19 @@ export const dtypeName = (dtype: DtypeCode): DtypeName => NAMES[dtype]!;
 export function dtypeCode(dtype: string, tensor: string): DtypeCode {
   if (Object.hasOwn(DTYPES, dtype)) return DTYPES[dtype as DtypeName];
   throw new LorikeetError('tensor/dtype', `Tensor "${tensor}" can't be computed on: expected ${NAMES.join(', ')}, found ${dtype}.`, { expected: NAMES, found: dtype });
+}
+
+/**
+ * The name in files of a dtype that weights are to be rounded to.
+ *
+ * @param what the option's name, for the message
+ * @throws LorikeetError `model/dtype`
+ */
+export function roundedName(dtype: string, what: string): RoundedName {
+  const found = ROUNDED.find((name) => name.toLowerCase() === dtype);
+  if (found) return found;
+  const known = ROUNDED.map((name) => name.toLowerCase());
+  throw new LorikeetError('model/dtype', `${what} expected one of ${known.join(', ')}, found ${JSON.stringify(dtype)}.`, { expected: known, found: dtype });
 }
 
 /**

@@ -2,7 +2,7 @@ import { streamSafetensors } from '../../formats/safetensors.js';
 import { ADAPTER_NOTE, ADAPTER_OPTIONS, adapterArguments, adapterOptions, loadAdapters } from '../adapters.js';
 import { tokenIds } from '../arguments.js';
 import type { Command } from '../command.js';
-import { MODEL_NOTE, openModel } from '../model.js';
+import { MODEL_NOTE, MODEL_OPTIONS, openModel } from '../model.js';
 import { openOutput } from '../output-file.js';
 import { Progress } from '../progress.js';
 
@@ -17,6 +17,7 @@ export const logits: Command = {
   options: {
     tokens: { value: 'IDS', help: 'The sequence, token ids with commas between them.' },
     out: { value: 'FILE', help: 'Where the result goes. It is written beside and renamed, so a command that fails leaves the path as it was.' },
+    dtype: MODEL_OPTIONS.dtype,
     ...ADAPTER_OPTIONS,
   },
   notes: [MODEL_NOTE, ADAPTER_NOTE],

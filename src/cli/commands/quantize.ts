@@ -2,11 +2,11 @@ import { createRuntime } from '../../arena/runtime.js';
 import { parseConfigJson } from '../../formats/config.js';
 import { layOutGguf, streamGguf, type GgufField } from '../../formats/gguf-write.js';
 import { CONFIG_BYTES } from '../../models/checkpoint.js';
-import { FILE_TYPES, quantizeFolder, quantizeGguf, type QuantizedModel, type QuantizeOptions, type RoundedName } from '../../models/quantize.js';
+import { quantizeFolder, quantizeGguf, type QuantizedModel, type QuantizeOptions } from '../../models/quantize.js';
 import { TOKENIZER_BYTES } from '../../runtime/model-text.js';
 import { openModelOrigin } from '../../store/open.js';
 import type { Folder } from '../../store/source.js';
-import type { DtypeName } from '../../tensor/matrix.js';
+import { ROUNDED, roundedName, type DtypeName } from '../../tensor/matrix.js';
 import { tokenizerFields } from '../../text/gguf-export.js';
 import { usage, type Command } from '../command.js';
 import { about } from '../explain.js';
@@ -15,7 +15,7 @@ import { openOutput } from '../output-file.js';
 import { resolvePlace } from '../place.js';
 import { Progress } from '../progress.js';
 
-const TYPES = Object.keys(FILE_TYPES).map((name) => name.toLowerCase());
+const TYPES = ROUNDED.map((name) => name.toLowerCase());
 
 /** Writes a model as GGUF, its matrices rounded to a dtype. */
 export const quantize: Command = {
@@ -40,9 +40,9 @@ export const quantize: Command = {
 
   async run(given) {
     const [path, target] = given.positionals as [string, string];
-    const type = typeOf(given.required('type'), '--type');
+    const type = roundedName(given.required('type').toLowerCase(), '--type');
     const head = given.value('head-type');
-    const headType = head === undefined ? undefined : typeOf(head, '--head-type');
+    const headType = head === undefined ? undefined : roundedName(head.toLowerCase(), '--head-type');
     const out = await openOutput(target);
     const progress = new Progress();
     let model: QuantizedModel | null = null;
@@ -63,12 +63,6 @@ export const quantize: Command = {
 
 /** Weights in these have been rounded at most as floats are. */
 const UNROUNDED: ReadonlySet<DtypeName> = new Set(['F32', 'F16', 'BF16']);
-
-function typeOf(text: string, option: string): RoundedName {
-  const name = text.toUpperCase();
-  if (Object.hasOwn(FILE_TYPES, name)) return name as RoundedName;
-  throw usage(`${option} expected one of ${TYPES.join(', ')}, found ${JSON.stringify(text)}.`, TYPES, text);
-}
 
 async function open(from: string, pre: string | undefined, options: QuantizeOptions): Promise<QuantizedModel> {
   const origin = await openModelOrigin(from);
