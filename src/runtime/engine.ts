@@ -9,6 +9,7 @@ import { checkTokens, evaluate } from '../models/evaluate.js';
 import type { ModelOrigin } from '../store/open.js';
 import type { ChatMessage } from '../text/chat-template.js';
 import type { Tokenizer } from '../text/tokenizer.js';
+import type { WeightDtype } from '../tensor/matrix.js';
 import type { Backend } from '../wasm/load.js';
 import { EngineCore } from './engine-core.js';
 import { readText, type ModelText } from './model-text.js';
@@ -23,6 +24,8 @@ export interface EngineOptions extends RuntimeOptions {
   headers?: Readonly<Record<string, string>>;
   /** false: a model of ids alone; no tokenizer is read, and one that can't be used doesn't matter. */
   text?: boolean;
+  /** Rounds the matrices of linear layers and embeddings while loading: `q8_0`, `q4_0`, `q4_1`, `q5_0`, `q5_1`, `f16`, `bf16`, `f32`. Those whose rows are no multiple of 32 stay. Default: the file's own. */
+  dtype?: WeightDtype;
   /** What keys and values are kept in: `f32` (default), `f16` in half the bytes, `q8` in little more than a quarter. */
   kvDtype?: KvDtype;
   /** Most bytes of cached blocks that no session uses and that a later one with the same beginning may find (default: one conversation of the model's length, at most 64 MiB); false: sessions share nothing. */
@@ -198,13 +201,13 @@ export class Engine {
  * await engine.adapters.load('pirate', 'adapters/pirate');
  * for await (const piece of engine.chat('Where is the treasure?', { adapters: { pirate: 1 } })) process.stdout.write(piece);
  */
-export async function createEngine({ model: from, headers, text: withText = true, loop = 'auto', kvDtype, prefixCache, signal, onProgress, ...runtimeOptions }: EngineOptions): Promise<Engine> {
+export async function createEngine({ model: from, headers, text: withText = true, loop = 'auto', dtype, kvDtype, prefixCache, signal, onProgress, ...runtimeOptions }: EngineOptions): Promise<Engine> {
   let checkpoint: Checkpoint | null = null;
   try {
     checkpoint = await openCheckpoint(from, { signal, headers });
     const text = withText ? await readText(checkpoint, signal) : NO_TEXT;
     const runtime = await createRuntime(runtimeOptions);
-    const model = await loadModel(runtime, checkpoint, { signal, onProgress });
+    const model = await loadModel(runtime, checkpoint, { dtype, signal, onProgress });
     return new Engine(makeCore(runtime, model, text, loop === 'manual', { dtype: kvDtype, prefixCache }));
   } catch (error) {
     throw signal?.aborted ? signal.reason : error; // however the source worded it
