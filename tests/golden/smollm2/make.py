@@ -1,6 +1,6 @@
 """What transformers and PEFT say of SmolLM2 dequantised, in float32: transformers.json, adapters.json; and how near llama.cpp's decisions were: near.json.
 
-    python3 make.py [--check]
+    python3 make.py [--check] [transformers] [near] [adapters]      some, or all
 
 Wants build/models/SmolLM2-135M-Instruct (scripts/models/dequantize.py), adapters/smollm2, and llama.json (llama.mjs). With --check nothing is written: exit
 code 1 where the tokens differ, or a logit by more than 1e-3.
@@ -119,12 +119,18 @@ def main():
     tokenizer = AutoTokenizer.from_pretrained(BASE)
     model = LlamaForCausalLM.from_pretrained(BASE, dtype=torch.float32, attn_implementation="eager").eval()
     llama = json.loads((HERE / "llama.json").read_text())
-    made = {"transformers.json": {"transformers": transformers.__version__, "greedy": texts(model, tokenizer, json.loads((HERE / "prompts.json").read_text("utf-8")))}}
-    for name, told in made["transformers.json"]["greedy"].items():
-        if told["ids"] != llama["greedy"][name]["ids"]:
-            raise SystemExit(f"{name}: llama.cpp's ids of the prompt are others than transformers'")
-    made["near.json"] = near_ties(model, llama)
-    made["adapters.json"] = {"peft": peft.__version__, "adapters": adapted(model, tokenizer)}
+    parts = [name for name in sys.argv[1:] if not name.startswith("--")] or ["transformers", "near", "adapters"]
+    made = {}
+    if "transformers" in parts:
+        found = texts(model, tokenizer, json.loads((HERE / "prompts.json").read_text("utf-8")))
+        made["transformers.json"] = {"transformers": transformers.__version__, "greedy": found}
+        for name, told in found.items():
+            if told["ids"] != llama["greedy"][name]["ids"]:
+                raise SystemExit(f"{name}: llama.cpp's ids of the prompt are others than transformers'")
+    if "near" in parts:
+        made["near.json"] = near_ties(model, llama)
+    if "adapters" in parts:
+        made["adapters.json"] = {"peft": peft.__version__, "adapters": adapted(model, tokenizer)}
     failed = False
     for file, value in made.items():
         value = json.loads(json.dumps(value))
