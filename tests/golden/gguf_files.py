@@ -199,6 +199,34 @@ def k_blocks(name, kind, shape):
     return data, torch.from_numpy(dequantize(data, kind))
 
 
+def round_activations(x):
+    """What a quantised weight is multiplied by: 8 bits, one scale for each block of 32."""
+    blocks = x.reshape(*x.shape[:-1], -1, 32)
+    most = blocks.abs().amax(-1, keepdim=True).clamp(min=1e-20)
+    return (torch.round(blocks * (127 / most)) * (most / 127)).reshape(x.shape)
+
+
+class Rounding:
+    """While it holds, the model's layers whose weights are `chosen` quantised read rounded activations."""
+
+    def __init__(self, model, chosen):
+        self.layers = [module for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and chosen.get(f"{name}.weight", chosen["model.embed_tokens.weight"]).name not in ("F32", "F16", "BF16")]
+
+    def __enter__(self):
+        self.handles = [layer.register_forward_pre_hook(lambda _, args: (round_activations(args[0]),)) for layer in self.layers]
+
+    def __exit__(self, *_):
+        for handle in self.handles:
+            handle.remove()
+
+
+def both(model, chosen, ids, name):
+    """Logits of the floats that gguf-py reads, and with activations rounded as this runtime does."""
+    exact = model(torch.tensor([ids])).logits[0].contiguous()
+    with Rounding(model, chosen):
+        return {name: exact, f"{name}_rounded": model(torch.tensor([ids])).logits[0].contiguous()}
+
+
 def write_quantised(folder, name):
     """The file, and the logits of transformers on what gguf-py reads in it."""
     arguments, kinds = QUANTISED[name]
@@ -220,15 +248,16 @@ def write_quantised(folder, name):
                 parameter.copy_(drawn if kind == TYPES.F32 else torch.from_numpy(dequantize(data, kind)))
                 stored[key] = drawn
         ids = tokens(f"gguf.{name}", 17, config["vocab_size"])
-        logits = {name: model(torch.tensor([ids])).logits[0].contiguous()}
+        logits = both(model, chosen, ids, name)
         if name == "blocks32":
-            logits["blocks32_lora"] = write_quantised_adapter(folder / "adapters" / "blocks32-q8_0.gguf", model, config, ids)
+            write_quantised_adapter(folder / "adapters" / "blocks32-q8_0.gguf", model, config)
+            logits |= both(model, chosen, ids, "blocks32_lora")
     write_model(folder / f"{name}.gguf", config, stored, lambda key, _: chosen[key])
     return ids, logits
 
 
-def write_quantised_adapter(path, model, config, ids):
-    """An adapter of rank 32 in Q8_0, and the logits with it."""
+def write_quantised_adapter(path, model, config):
+    """An adapter of rank 32 in Q8_0, put beside the model's layers, too: its factors are floats in memory, so it reads the activations as they are."""
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
@@ -245,9 +274,15 @@ def write_quantised_adapter(path, model, config, ids):
         writer.add_tensor(f"{target}.lora_a", qa, raw_dtype=TYPES.Q8_0)
         writer.add_tensor(f"{target}.lora_b", to_bytes(permute(b, heads) if heads else b, TYPES.Q8_0), raw_dtype=TYPES.Q8_0)
         read = [torch.from_numpy(dequantize(data, TYPES.Q8_0)) for data in (qa, to_bytes(b, TYPES.Q8_0))]
-        parameter += 16 / 32 * read[1] @ read[0]
+        layer = model.get_submodule(key.removesuffix(".weight"))
+        layer.forward = beside(layer, layer.forward, *read)
     close(writer)
-    return model(torch.tensor([ids])).logits[0].contiguous()
+
+
+def beside(layer, forward, a, b):
+    seen = {}
+    layer.register_forward_pre_hook(lambda _, args: seen.update(x=args[0]))  # before any hook that rounds
+    return lambda x: forward(x) + 16 / 32 * (seen["x"] @ a.T) @ b.T
 
 
 def write(folder, models):

@@ -75,7 +75,7 @@ adapters('one of another architecture, a model, a shape that differs', async () 
   assert.is(engine.memory().adapters.used, 0);
   engine.dispose();
   const other = await createEngine({ model: `${FOLDER}/blocks32.gguf` });
-  assert.is(await other.adapters.load('a', `${FOLDER}/adapters/llama-all.gguf`).then(() => 'none', (error: LorikeetError) => error.code), 'adapter/shape-mismatch');
+  assert.is(await other.adapters.load('a', `${FOLDER}/adapters/llama_tied-embed.gguf`).then(() => 'none', (error: LorikeetError) => error.code), 'adapter/shape-mismatch');
   other.dispose();
   assert.is(await createEngine({ model: `${FOLDER}/adapters/qwen3-all.gguf` }).then(() => 'none', (error: LorikeetError) => error.code), 'model/unsupported');
 });
@@ -84,10 +84,17 @@ adapters.run();
 const quantised = suite('quantised GGUF beside transformers on what gguf-py reads in it');
 const golden = readTensors(`${FOLDER}/golden.safetensors`);
 const cases = JSON.parse(readFileSync(`${FOLDER}/cases.json`, 'utf8')) as Record<string, number[]>;
-for (const [name, tokens] of Object.entries(cases)) {
+for (const [name, file, adapter] of [['blocks32', 'blocks32'], ['blocks32_lora', 'blocks32', 'blocks32-q8_0'], ['kquants', 'kquants']] as const) {
   quantised(name, async () => {
-    const off = difference(await logitsOf(`${FOLDER}/${name}.gguf`, tokens), golden.get(name)!.data);
-    assert.ok(off < 0.02, `largest difference ${off}`);
+    const found = await logitsOf(`${FOLDER}/${file}.gguf`, cases[file]!, adapter && `${FOLDER}/adapters/${adapter}.gguf`);
+    // With activations rounded to 8 bits in blocks of 32 what is left is the order of additions; a value now and then that falls to the other side of a step moves the rows from there on.
+    const rounded = golden.get(`${name}_rounded`)!.data;
+    const first = 8 * golden.get(name)!.shape[1]!;
+    assert.ok(difference(found.subarray(0, first), rounded.subarray(0, first)) < 2e-6, 'the first rows');
+    assert.ok(difference(found, rounded) < 0.01, `largest difference ${difference(found, rounded)} from rounded activations`);
+    // The rounding itself: a step is 1/127 of the largest of 32, and these weights are noise, which nothing forgives.
+    const rounding = difference(found, golden.get(name)!.data);
+    assert.ok(rounding < 0.04, `largest difference ${rounding}`);
   });
 }
 quantised.run();
