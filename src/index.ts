@@ -1,5 +1,8 @@
 export { createEngine, type Engine, type EngineOptions } from './runtime/engine.js';
-export { type AnswerStats, type GenerateOptions, type Session, type SessionOptions } from './runtime/session.js';
+export type { AnswerStats, GenerateOptions, Session, SessionOptions } from './runtime/session.js';
+export type { ModelFingerprint, SavedSession } from './runtime/saved-session.js';
+export type { SpeculateOptions } from './runtime/speculate.js';
+export type { WhenFull } from './runtime/context-policy.js';
 export type { KvPolicy } from './runtime/sequence.js';
 export { createRuntime, memoryReport, type MemoryReport, type Runtime, type RuntimeOptions } from './arena/runtime.js';
 export type { ArenaReport } from './arena/heap.js';

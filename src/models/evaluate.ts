@@ -14,8 +14,17 @@ import type { KvPool } from './kv-pool.js';
  * @throws LorikeetError `tokens/empty`, `tokens/unknown`, `context/full`
  */
 export function checkTokens(model: Model, tokens: readonly number[]): void {
-  if (tokens.length === 0) throw new LorikeetError('tokens/empty', 'A sequence of tokens expected at least one id, found none.', { expected: 'at least 1', found: 0 });
+  checkIds(model, tokens);
   if (tokens.length > model.contextLength) throw new LorikeetError('context/full', `The sequence has ${tokens.length} tokens: expected at most ${model.contextLength}.`, { expected: model.contextLength, found: tokens.length });
+}
+
+/**
+ * Checks token ids against the vocabulary.
+ *
+ * @throws LorikeetError `tokens/empty`, `tokens/unknown`
+ */
+export function checkIds(model: Model, tokens: readonly number[]): void {
+  if (tokens.length === 0) throw new LorikeetError('tokens/empty', 'A sequence of tokens expected at least one id, found none.', { expected: 'at least 1', found: 0 });
   for (const [i, id] of tokens.entries()) {
     if (!Number.isInteger(id) || id < 0 || id >= model.vocabSize) throw new LorikeetError('tokens/unknown', `Token ${i} expected an id from 0 to ${model.vocabSize - 1}, got ${String(id)}.`, { expected: model.vocabSize, found: id });
   }

@@ -49,8 +49,8 @@ export class EngineCore {
     return { tokenizer, template: this.template };
   }
 
-  /** Brings a job further: by own work, or (a manual loop) by waiting for the game to step. */
-  async advance(job: Job): Promise<void> {
+  /** Brings a job further, by own work or (a manual loop) by waiting for the game to step, until it has a token more or its signal says stop. */
+  async advance(job: Job, signal?: AbortSignal): Promise<void> {
     if (this.manual) {
       await new Promise<void>((resolve) => { this.#waiting.push(resolve); });
       return;
@@ -62,8 +62,8 @@ export class EngineCore {
         await pause();
         this.#sliceEnd = performance.now() + SLICE;
       }
-      if (job.done || this.disposed) return;
-      this.scheduler.step(this.#sliceEnd);
+      if (job.done || this.disposed || signal?.aborted) return;
+      this.scheduler.step(this.#sliceEnd, SLICE);
       if (job.done || job.sequence.tokens.length !== tokens) return;
     }
   }

@@ -14,7 +14,9 @@ import type { Backend } from '../wasm/load.js';
 import { EngineCore } from './engine-core.js';
 import { readText, type ModelText } from './model-text.js';
 import { Scheduler } from './scheduler.js';
-import { Session, type GenerateOptions, type SessionOptions } from './session.js';
+import type { SavedSession } from './saved-session.js';
+import { Session } from './session.js';
+import type { GenerateOptions, SessionOptions } from './session-options.js';
 
 /** Options of {@link createEngine}. */
 export interface EngineOptions extends RuntimeOptions {
@@ -70,6 +72,17 @@ export class Engine {
   }
 
   /**
+   * A session that goes on where a saved one stood, on this engine or another with the same model and adapters of the same names. What the saved one says is all there is to say: to change
+   * something, set it on the session that comes back, or in the JSON.
+   *
+   * @throws LorikeetError `session/saved-version`, `session/saved-invalid`, `session/saved-model`, `session/saved-tokens`, `session/saved-adapter`, `memory/exhausted`, `engine/disposed`
+   */
+  restore(saved: SavedSession): Session {
+    this.#alive();
+    return Session.restore(this.#core, saved);
+  }
+
+  /**
    * Answers one line, or a conversation whose last message is the user's, in a session of its own.
    *
    * @throws as {@link session} and {@link Session.say}; LorikeetError `session/messages`
@@ -77,15 +90,14 @@ export class Engine {
    * for await (const piece of engine.chat('Where is the treasure?', { adapters: { pirate: 1 } })) process.stdout.write(piece);
    */
   async *chat(prompt: string | readonly ChatMessage[], options: SessionOptions & GenerateOptions = {}): AsyncGenerator<string, void, undefined> {
-    const { system, adapters, seed, contextLength, kv, ...generate } = options;
-    const session = this.session({ system, adapters, seed, contextLength, kv });
+    const session = this.session(options);
     try {
-      if (typeof prompt === 'string') yield* session.say(prompt, generate);
+      if (typeof prompt === 'string') yield* session.say(prompt, options);
       else {
         const last = prompt.at(-1);
         if (last?.role !== 'user') throw new LorikeetError('session/messages', `The last message expected the role "user", got ${JSON.stringify(last?.role)}.`, { expected: 'user', found: last?.role });
         session.messages.push(...prompt.slice(0, -1));
-        yield* session.say(last.content, generate);
+        yield* session.say(last.content, options);
       }
     } finally {
       session.dispose();
@@ -94,10 +106,9 @@ export class Engine {
 
   /** Continues a text or token ids, without a chat template, in a session of its own. */
   async *complete(prompt: string | readonly number[], options: SessionOptions & GenerateOptions = {}): AsyncGenerator<string, void, undefined> {
-    const { adapters, seed, contextLength, kv, ...generate } = options;
-    const session = this.session({ adapters, seed, contextLength, kv });
+    const session = this.session({ ...options, system: undefined });
     try {
-      yield* session.complete(prompt, generate);
+      yield* session.complete(prompt, options);
     } finally {
       session.dispose();
     }
@@ -158,7 +169,7 @@ export class Engine {
     const { scheduler } = this.#core;
     const deadline = performance.now() + budgetMs;
     do {
-      if (!scheduler.step(deadline)) break;
+      if (!scheduler.step(deadline, budgetMs)) break;
     } while (performance.now() < deadline);
     this.#core.wake();
     return scheduler.busy;

@@ -5,15 +5,19 @@ import { Program } from '../ops/program.js';
 import type { Sampling } from '../sample/options.js';
 import { sampleToken } from '../sample/sampler.js';
 import type { Sequence } from './sequence.js';
+import type { Speculation } from './speculate.js';
 
 /** One answer in the making. */
 export interface Job {
   readonly sequence: Sequence;
   readonly sampling: Sampling;
+  readonly speculation: Speculation | null;
   /** Tokens that may still be generated. */
   left: number;
-  /** Told each token as it is chosen; returns true when the answer is complete. */
+  /** Told each token as it is handed out; returns true when the answer is complete. */
   onToken(id: number): boolean;
+  /** Asked when none are left: true if it made room for more. Neither of the two throws. */
+  refill(): boolean;
   done: boolean;
   /** Why it is done, where it could not go on: there was no memory for a change of blend. */
   failed?: unknown;
@@ -21,9 +25,19 @@ export interface Job {
   rows: number;
 }
 
-/** Rows of a prompt that one frame works, and how many rows can have logits. */
+/** Rows of a prompt that one frame works. */
 const MAX_ROWS = 64;
-const MAX_OUTPUTS = 8;
+/** Steps that a frame of one sequence may last. */
+const STEPS_ALONE = 8;
+
+/**
+ * How many rows of a frame can have logits: sequences that get a token each, and drafts. 16 for a room full of characters, but no fewer than 8 where 16 rows of a large vocabulary would take more
+ * than 4 MiB (Gemma's: 1 MiB a row).
+ */
+const MOST_OUTPUTS = 16;
+const LEAST_OUTPUTS = 8;
+const OUTPUT_BYTES = 4 * 2 ** 20;
+const maxOutputs = (outputSize: number): number => Math.max(LEAST_OUTPUTS, Math.min(MOST_OUTPUTS, Math.floor(OUTPUT_BYTES / (4 * outputSize))));
 
 /**
  * Works the waiting sequences, several in one frame: each has a segment with its own blend, and its bits don't depend on who else is there.
@@ -52,7 +66,7 @@ export class Scheduler {
   constructor(runtime: Runtime, model: Model, maxRows = MAX_ROWS) {
     this.#runtime = runtime;
     this.#model = model;
-    this.#program = new Program(runtime, (ops) => model.forward(ops), maxRows, Math.min(MAX_OUTPUTS, maxRows));
+    this.#program = new Program(runtime, (ops) => model.forward(ops), maxRows, Math.min(maxOutputs(model.outputSize), maxRows));
     try {
       this.#scratch = runtime.activations.alloc(2 * model.outputSize * 4);
     } catch (error) {
@@ -109,27 +123,52 @@ export class Scheduler {
   /**
    * Works until `deadline` (as performance.now() counts) or until one frame is done, whichever is later to be possible.
    *
-   * @returns true if some sequence got further by a frame
+   * @param budget the milliseconds of a step: how long a frame may get (a frame can be left and gone on with, so this is no limit of the step itself)
+   * @returns true if some sequence got further
    */
-  step(deadline = Infinity): boolean {
-    if (this.#framed === 0 && !this.#compose(deadline)) return false;
+  step(deadline = Infinity, budget = Infinity): boolean {
+    if (this.#framed === 0) {
+      if (this.#handOut()) return true;
+      if (!this.#compose(budget)) return false;
+    }
     return this.#finish(deadline);
   }
 
   /**
-   * Puts together the next frame: first a row for everybody, in turn, then as much of the prompts as fits. Whose turn it is to be first moves on with every frame, so that nobody waits
-   * for ever where a frame has few rows.
+   * Hands out what speculation has ahead, a token for each sequence. Where the blend is another one by now, those tokens were chosen under the former: they are forgotten.
+   *
+   * @returns true if there was something
    */
-  #compose(deadline: number): boolean {
+  #handOut(): boolean {
+    let any = false;
+    for (const job of this.#jobs) {
+      const { sequence, speculation } = job;
+      if (!speculation || speculation.ahead === 0 || job.done) continue;
+      if (this.#settle(job)) {
+        sequence.advance(1, 0);
+        this.#accept(job, speculation);
+        any = true;
+      } else speculation.drop();
+    }
+    this.#sweep();
+    return any;
+  }
+
+  /**
+   * Puts together the next frame: first a row for everybody, in turn, then as much of the prompts as fits, then drafts in what is left. Whose turn it is to be first moves on with every
+   * frame, so that nobody waits for ever where a frame has few rows.
+   */
+  #compose(budget: number): boolean {
     const { frame } = this.#program;
     clearFrame(frame);
     this.#framed = 0;
     let room = frame.maxRows;
-    if (deadline !== Infinity && this.#rowCost > 0) room = Math.max(1, Math.min(room, Math.floor((deadline - performance.now()) / this.#rowCost)));
+    let placed = 0;
     let outputs = frame.maxOutputs;
     const count = this.#jobs.length;
     const first = count === 0 ? 0 : this.#turn++ % count;
     for (const prompts of [false, true]) {
+      if (prompts) room = Math.min(room, this.#rowsWithin(budget, count) - placed);
       for (let i = 0; i < count; i++) {
         const job = this.#jobs[(first + i) % count]!;
         if (!prompts) {
@@ -137,7 +176,7 @@ export class Scheduler {
           if (!job.done) this.#settle(job);
         }
         const { pending } = job.sequence;
-        let rows = job.done ? 0 : Math.min(prompts ? room : Math.min(room, 1), pending - job.rows);
+        let rows = job.done ? 0 : Math.max(0, Math.min(prompts ? room : Math.min(room, 1), pending - job.rows));
         // The last row of a sequence wants logits, of which a frame has only so many.
         if (rows > 0 && job.rows + rows === pending && outputs-- <= 0) {
           outputs = 0;
@@ -145,8 +184,10 @@ export class Scheduler {
         }
         job.rows += rows;
         room -= rows;
+        placed += rows;
       }
     }
+    this.#draft(first, Math.min(frame.maxRows - placed, outputs));
     for (let i = 0; i < count; i++) {
       const job = this.#jobs[(first + i) % count]!;
       if (job.rows > 0) this.#place(job, job.rows);
@@ -154,27 +195,54 @@ export class Scheduler {
     return this.#framed > 0;
   }
 
-  #settle(job: Job): void {
+  /** Settles what a sequence's cache holds; without memory for it its job is done. True if the blend is the one before. */
+  #settle(job: Job): boolean {
     try {
-      job.sequence.followBlend(this.baseGeneration);
+      return job.sequence.followBlend(this.baseGeneration);
     } catch (error) {
       job.failed = error;
       job.done = true;
+      return false;
+    }
+  }
+
+  /**
+   * Rows of prompts that a frame takes: what a step can work where others wait for their next token; several steps' worth for a sequence alone, since more rows at once cost less
+   * each, and as a step ends between two ops, those must not get too long either.
+   */
+  #rowsWithin(budget: number, sequences: number): number {
+    if (budget === Infinity || this.#rowCost === 0) return this.#program.frame.maxRows;
+    return Math.floor(((sequences > 1 ? 1 : STEPS_ALONE) * budget) / this.#rowCost);
+  }
+
+  /** Shares rows that nobody needs among the sequences that would draft and that get a token from this frame. */
+  #draft(first: number, room: number): void {
+    const count = this.#jobs.length;
+    let waiting = 0;
+    for (const { speculation, rows, sequence } of this.#jobs) if (speculation && rows > 0 && rows === sequence.pending) waiting++;
+    for (let i = 0; i < count && waiting > 0; i++) {
+      const { speculation, rows, sequence, left } = this.#jobs[(first + i) % count]!;
+      if (!speculation || rows === 0 || rows < sequence.pending) continue;
+      // The last token of an answer is never worked: room is reserved for those before it.
+      speculation.propose(sequence.tokens, Math.min(Math.ceil(room / waiting--), left - 1));
+      room -= speculation.rows;
     }
   }
 
   #place(job: Job, rows: number): void {
     const { frame } = this.#program;
-    const { sequence } = job;
+    const { sequence, speculation } = job;
     const { i32 } = this.#runtime.views;
-    for (let i = 0, at = frame.tokens.rows; i < rows; i++, at++) {
-      i32[frame.ids / 4 + at] = sequence.tokens[sequence.done + i]!;
+    const wanted = rows === sequence.pending;
+    const drafted = wanted && speculation ? speculation.rows : 0;
+    for (let i = 0, at = frame.tokens.rows; i < rows + drafted; i++, at++) {
+      i32[frame.ids / 4 + at] = i < rows ? sequence.tokens[sequence.done + i]! : speculation!.draft[i - rows]!;
       i32[frame.positions / 4 + at] = sequence.done + i;
     }
-    const segment = sequence.addSegment(frame.tokens, rows);
-    if (rows === sequence.pending) {
-      i32[frame.outputRows / 4 + frame.outputs.rows] = segment.from + rows - 1;
-      sequence.addBlend(addSegment(frame.outputs, 1, segment.position + rows - 1));
+    const segment = sequence.addSegment(frame.tokens, rows + drafted);
+    if (wanted) {
+      for (let i = 0; i <= drafted; i++) i32[frame.outputRows / 4 + frame.outputs.rows + i] = segment.from + rows - 1 + i;
+      sequence.addBlend(addSegment(frame.outputs, 1 + drafted, segment.position + rows - 1));
     }
     this.#inFrame[this.#framed++] = job;
   }
@@ -196,20 +264,54 @@ export class Scheduler {
       const { sequence } = job;
       sequence.advance(job.rows, cost);
       if (sequence.pending > 0) continue;
-      const logits = this.#program.result.ptr + output++ * this.#model.outputSize * 4;
-      if (!job.done) this.#choose(job, logits);
+      const logits = this.#program.result.ptr + output * this.#model.outputSize * 4;
+      const drafted = job.speculation ? job.speculation.rows : 0;
+      output += 1 + drafted;
+      if (job.done) continue;
+      sequence.writeHistory();
+      if (drafted > 0) this.#verify(job, job.speculation!, logits);
+      else this.#append(job, this.#choose(job, logits, 0));
     }
-    for (let i = this.#jobs.length - 1; i >= 0; i--) if (this.#jobs[i]!.done) this.#jobs.splice(i, 1);
+    this.#sweep();
     return true;
   }
 
-  #choose(job: Job, logits: number): void {
+  #sweep(): void {
+    for (let i = this.#jobs.length - 1; i >= 0; i--) if (this.#jobs[i]!.done) this.#jobs.splice(i, 1);
+  }
+
+  /** A token from the logits of the row that stands `ahead` rows behind the sequence's last one. */
+  #choose({ sequence, sampling }: Job, logits: number, ahead: number): number {
+    const { outputSize } = this.#model;
+    return sampleToken(this.#runtime, logits + ahead * outputSize * 4, outputSize, sampling, sequence.history, sequence.tokens.length + ahead, sequence.samplerState, this.#scratch);
+  }
+
+  /** Chooses at the last row and at each draft behind it for as long as the choices are the drafted ones; the first is handed out. */
+  #verify(job: Job, speculation: Speculation, logits: number): void {
     const { sequence } = job;
-    sequence.writeHistory();
-    const id = sampleToken(this.#runtime, logits, this.#model.outputSize, job.sampling, sequence.history, sequence.tokens.length, sequence.samplerState, this.#scratch);
-    sequence.tokens.push(id);
+    const { i32, u32 } = this.#runtime.views;
+    for (let ahead = 0; ; ahead++) {
+      const id = this.#choose(job, logits, ahead);
+      if (!speculation.choose(id, u32[sequence.samplerState / 4]!, u32[sequence.samplerState / 4 + 1]!)) break;
+      i32[sequence.history / 4 + sequence.tokens.length + ahead] = id; // what the repetition penalty of the next row sees
+    }
+    speculation.settle();
+    this.#accept(job, speculation);
+  }
+
+  /** The next token of those ahead, with the generator as it stood after it. */
+  #accept(job: Job, speculation: Speculation): void {
+    const id = speculation.take();
+    const { u32 } = this.#runtime.views;
+    u32[job.sequence.samplerState / 4] = speculation.low;
+    u32[job.sequence.samplerState / 4 + 1] = speculation.high;
+    this.#append(job, id);
+  }
+
+  #append(job: Job, id: number): void {
+    job.sequence.tokens.push(id);
     job.left--;
-    job.done = job.onToken(id) || job.left <= 0;
+    job.done = job.onToken(id) || (job.left <= 0 && !job.refill());
   }
 
   dispose(): void {

@@ -113,14 +113,14 @@ export class Sequence {
   }
 
   /**
-   * Makes ready for an answer: these tokens under this blend, what others have worked of them taken over, room for `positions` tokens in all.
+   * Makes ready for an answer: these tokens, of which the first `prompt` were given, under this blend, what others have worked of them taken over, room for `positions` tokens in all.
    *
    * @throws LorikeetError `context/full`, `memory/exhausted`; the tokens stay as they were then
    */
-  begin(ids: readonly number[], positions: number, blend: ResolvedBlend, baseGeneration: number): void {
+  begin(ids: readonly number[], prompt: number, positions: number, blend: ResolvedBlend, baseGeneration: number): void {
     const former = { tokens: this.tokens.slice(), prompt: this.#prompt, blend: this.blend, reserved: this.#reserved };
     this.#checkRoom(positions);
-    this.setTokens(ids);
+    this.setTokens(ids, prompt);
     this.blend = blend;
     this.#reserved = positions;
     try {

@@ -1,59 +1,17 @@
-import type { AdapterBank } from '../adapters/bank.js';
 import { EMPTY_BLEND, type Blend, type ResolvedBlend } from '../adapters/adapter.js';
 import { LorikeetError } from '../errors.js';
-import { checkTokens } from '../models/evaluate.js';
-import { checkSeed, samplingOptions, type SamplingOptions } from '../sample/options.js';
+import { checkIds } from '../models/evaluate.js';
+import { checkSeed } from '../sample/options.js';
 import type { ChatMessage } from '../text/chat-template.js';
-import { TextStream } from '../text/stream.js';
+import { Answer, noStats, promptTooLong, type AnswerStats, type Asked } from './answer.js';
+import { shiftMessages, shiftTokens, type Shift, type Shifted } from './context-policy.js';
 import type { EngineCore } from './engine-core.js';
-import type { Job } from './scheduler.js';
-import { Sequence, type KvPolicy } from './sequence.js';
+import { checkSaved, fingerprint, savedError, savedSession, type SavedSession } from './saved-session.js';
+import { Sequence } from './sequence.js';
+import { generateSettings, sessionSettings, type GenerateOptions, type SessionOptions, type SessionSettings } from './session-options.js';
 
-/** How one answer is made. */
-export interface GenerateOptions extends SamplingOptions {
-  /** The most tokens of the answer (default 256, less where the context ends). */
-  maxTokens?: number;
-  /** Texts that end the answer; they are not part of it. */
-  stop?: readonly string[];
-  signal?: AbortSignal;
-  /** Token ids that end the answer; default: the model's own. */
-  endTokens?: readonly number[];
-  /** Told each token's id as it is chosen, the one that ends the answer too; it may not throw. */
-  onToken?: (id: number) => void;
-}
-
-/** Options of a session; sampling options are the default of its answers. */
-export interface SessionOptions extends SamplingOptions {
-  /** The system message, where the chat template has one. */
-  system?: string;
-  /** The blend; default: the one that is active when the session is made. */
-  adapters?: Blend;
-  /** Starts the sampler: same seed, same text. */
-  seed?: number;
-  /** The longest that this session's sequence may get (default: the model's context). */
-  contextLength?: number;
-  /** What becomes of the cache when the blend changes within the conversation. */
-  kv?: KvPolicy;
-}
-
-/** Measured facts of the last answer. */
-export interface AnswerStats {
-  /** Tokens of the prompt that were worked, and how many of these only because the blend had changed. */
-  promptTokens: number;
-  /** Tokens that were taken over from blocks of other sessions, or of former ones, instead. */
-  cachedTokens: number;
-  recomputed: number;
-  /** Milliseconds that these took. */
-  recomputeMs: number;
-  tokens: number;
-  /** Milliseconds to the first token, and from there to the last. */
-  firstTokenMs: number;
-  decodeMs: number;
-  /** Why it ended. */
-  ended: 'end token' | 'stop' | 'length' | 'context' | 'broken off' | '';
-}
-
-const MAX_TOKENS = 256;
+export type { AnswerStats } from './answer.js';
+export type { GenerateOptions, SessionOptions } from './session-options.js';
 
 /**
  * One character's conversation: its messages, tokens, cache, blend and sampler. Many sessions share one model.
@@ -66,32 +24,46 @@ const MAX_TOKENS = 256;
 export class Session {
   readonly messages: ChatMessage[] = [];
   /** Facts of the last answer. */
-  stats: AnswerStats = { promptTokens: 0, cachedTokens: 0, recomputed: 0, recomputeMs: 0, tokens: 0, firstTokenMs: 0, decodeMs: 0, ended: '' };
+  stats: AnswerStats = noStats();
   readonly seed: number;
   readonly #core: EngineCore;
   readonly #sequence: Sequence;
-  readonly #defaults: SamplingOptions;
+  readonly #settings: SessionSettings;
   #blend: Blend;
   /** The adapters that the stream at work keeps in memory. */
   #pinned: ResolvedBlend = EMPTY_BLEND;
-  #job: Job | null = null;
+  #answer: Answer | null = null;
   #disposed = false;
 
   constructor(core: EngineCore, options: SessionOptions) {
-    const { system, adapters = core.bank.active, seed, contextLength = core.model.contextLength, kv = 'recompute', ...defaults } = options;
-    if (!Number.isInteger(contextLength) || contextLength < 1 || contextLength > core.model.contextLength) {
-      throw new LorikeetError('session/context', `"contextLength" expected 1 to ${core.model.contextLength}, got ${String(contextLength)}.`, { expected: core.model.contextLength, found: contextLength });
-    }
-    if (kv !== 'recompute' && kv !== 'keep') throw new LorikeetError('session/kv', `"kv" expected 'recompute' or 'keep', got ${String(kv)}.`, { expected: ['recompute', 'keep'], found: kv });
-    samplingOptions(defaults);
+    const { system, adapters = core.bank.active, seed } = options;
+    this.#settings = sessionSettings(options, core.model.contextLength);
     core.bank.resolve(adapters);
     this.#core = core;
     this.#blend = Object.freeze({ ...adapters });
-    this.#defaults = defaults;
     this.seed = checkSeed(seed);
-    this.#sequence = new Sequence(core.runtime, core.model, core.pool, contextLength, this.seed, kv);
+    this.#sequence = new Sequence(core.runtime, core.model, core.pool, this.#settings.contextLength, this.seed, this.#settings.kv);
     if (system !== undefined) this.messages.push({ role: 'system', content: system });
     core.sessions.add(this);
+  }
+
+  /**
+   * What {@link save} gave, living again on an engine with the same model and adapters of the same names.
+   *
+   * @throws LorikeetError `session/saved-…`, `memory/exhausted`; nothing remains in memory then
+   */
+  static restore(core: EngineCore, given: unknown): Session {
+    const { tokens, messages, adapters, seed, sampler, options } = checkSaved(given, core.model);
+    let session: Session;
+    try {
+      session = new Session(core, { ...options, system: undefined, adapters, seed });
+    } catch (error) {
+      throw savedError(error);
+    }
+    session.#sequence.setTokens(tokens);
+    session.messages.push(...messages);
+    core.runtime.views.u32.set(sampler, session.#sequence.samplerState / 4);
+    return session;
   }
 
   /** The blend. Set, it applies from the next token on, also of an answer under way. */
@@ -101,7 +73,7 @@ export class Session {
 
   set adapters(blend: Blend) {
     const resolved = this.#core.bank.resolve(blend);
-    if (this.#job) this.#use(resolved);
+    if (this.#answer) this.#use(resolved);
     this.#blend = Object.freeze({ ...blend });
   }
 
@@ -115,14 +87,33 @@ export class Session {
     return this.#sequence.pending;
   }
 
-  /** Bytes of this session's cache; blocks that other sessions use, too, count in each. */
+  /** Bytes of this session's cache. */
   get kvBytes(): number {
     return this.#sequence.cache.bytes;
   }
 
   /** True while an answer is under way. */
   get busy(): boolean {
-    return this.#job !== null;
+    return this.#answer !== null;
+  }
+
+  /**
+   * The conversation as it stands, as small plain JSON: tokens, messages, blend, seed, the sampler's state and the options. {@link Engine.restore} makes a session of it that goes
+   * on as this one would, bit for bit; the cache isn't in it, but computed again (under the present blend, with `kv: 'keep'` too).
+   *
+   * While an answer is under way it is what leaving the stream now would leave: the tokens chosen so far, and the text told so far as the last message.
+   *
+   * @throws LorikeetError `session/disposed`
+   */
+  save(): SavedSession {
+    this.#alive();
+    const { sampling, ...settings } = this.#settings;
+    const state = this.#sequence.samplerState / 4;
+    const { u32 } = this.#core.runtime.views;
+    return savedSession({
+      model: fingerprint(this.#core.model), tokens: this.#sequence.tokens, messages: this.messages, adapters: this.#blend, seed: this.seed,
+      sampler: [u32[state]!, u32[state + 1]!], options: { ...settings, ...sampling },
+    });
   }
 
   /**
@@ -132,17 +123,19 @@ export class Session {
    */
   async *say(text: string, options: GenerateOptions = {}): AsyncGenerator<string, void, undefined> {
     const { tokenizer, template } = this.#core.requireChat();
-    const messages = [...this.messages, { role: 'user', content: text }];
-    const ids = tokenizer.encode(template(messages, true), false);
-    let answer = '';
-    let begun = false;
-    try {
-      for await (const piece of this.#stream(ids, options, () => { begun = true; this.messages.push({ role: 'user', content: text }); })) {
-        answer += piece;
-        yield piece;
-      }
-    } finally {
-      if (begun) this.messages.push({ role: 'assistant', content: answer });
+    const { contextLength, templateOptions } = this.#settings;
+    const encode = (messages: readonly ChatMessage[]): readonly number[] => tokenizer.encode(template(messages, true, templateOptions), false);
+    const line: ChatMessage = { role: 'user', content: text };
+    const said = { role: 'assistant', content: '' };
+    let turns: readonly ChatMessage[] = [...this.messages, line];
+    const shift: Shift = (tokens, prompt) => shiftMessages(turns, encode, tokens.slice(prompt), contextLength);
+    const onShift = ({ messages }: Shifted): void => {
+      turns = turns.filter((message) => !messages.includes(message));
+      for (const message of messages) this.messages.splice(this.messages.indexOf(message), 1);
+    };
+    for await (const piece of this.#stream(encode(turns), options, shift, onShift, () => { this.messages.push(line, said); })) {
+      said.content += piece;
+      yield piece;
     }
   }
 
@@ -152,83 +145,63 @@ export class Session {
    * @throws as {@link say}, `tokens/unknown`, `tokens/empty`
    */
   async *complete(prompt: string | readonly number[], options: GenerateOptions = {}): AsyncGenerator<string, void, undefined> {
-    yield* this.#stream(typeof prompt === 'string' ? this.#core.requireTokenizer().encode(prompt) : prompt, options, () => {});
+    const { keepTokens, contextLength } = this.#settings;
+    const shift: Shift = (tokens, given) => shiftTokens(tokens, given, keepTokens, contextLength);
+    yield* this.#stream(typeof prompt === 'string' ? this.#core.requireTokenizer().encode(prompt) : prompt, options, shift, () => {}, () => {});
   }
 
-  async *#stream(ids: readonly number[], options: GenerateOptions, onBegin: () => void): AsyncGenerator<string, void, undefined> {
+  async *#stream(ids: readonly number[], options: GenerateOptions, shift: Shift, onShift: Asked['onShift'], onBegin: () => void): AsyncGenerator<string, void, undefined> {
     const core = this.#core;
-    const { maxTokens = MAX_TOKENS, stop = [], signal, endTokens = core.endTokens, onToken, ...sampling } = options;
-    if (!Number.isInteger(maxTokens) || maxTokens < 1) throw new LorikeetError('session/max-tokens', `"maxTokens" expected a whole number of at least 1, got ${String(maxTokens)}.`, { expected: 'at least 1', found: maxTokens });
-    if (!Array.isArray(stop) || !stop.every((text) => typeof text === 'string')) throw new LorikeetError('session/stop', `"stop" expected a list of texts, got ${String(stop)}.`, { expected: 'a list of texts', found: stop });
-    if (!Array.isArray(endTokens) || !endTokens.every((id) => Number.isInteger(id))) throw new LorikeetError('session/end-tokens', `"endTokens" expected a list of token ids, got ${String(endTokens)}.`, { expected: 'a list of token ids', found: endTokens });
-    this.#alive();
-    if (this.#job) throw new LorikeetError('session/busy', 'This session is answering already: expected the stream before to be ended or left.', {});
-    signal?.throwIfAborted();
-    checkTokens(core.model, ids);
     const sequence = this.#sequence;
-    if (ids.length >= sequence.contextLength) throw new LorikeetError('context/full', `The prompt has ${ids.length} tokens: expected fewer than the ${sequence.contextLength} of the context; start a new session or shorten it.`, { expected: sequence.contextLength, found: ids.length });
-    const left = Math.min(maxTokens, sequence.contextLength - ids.length);
+    const { whenFull, contextLength } = this.#settings;
+    const settings = generateSettings(options, this.#settings, core.endTokens);
+    const { signal } = options;
+    this.#alive();
+    if (this.#answer) throw new LorikeetError('session/busy', 'This session is answering already: expected the stream before to be ended or left.', {});
+    signal?.throwIfAborted();
+    checkIds(core.model, ids);
+    const shifted = ids.length < contextLength ? null : whenFull === 'shift' ? shift(ids, ids.length) : null;
+    const fitting = shifted?.ids ?? ids;
+    if (fitting.length >= contextLength) throw promptTooLong(ids.length, contextLength);
     const resolved = core.bank.resolve(this.#blend);
     core.reserve(resolved);
-    const { recomputed, recomputeMs, cachedTokens } = sequence;
-    sequence.begin(ids, ids.length + left, resolved, core.scheduler.baseGeneration);
-
-    const pieces: string[] = [];
-    const text = core.tokenizer ? new TextStream(core.tokenizer, stop) : null;
-    const stats: AnswerStats = (this.stats = { promptTokens: sequence.pending, cachedTokens: sequence.cachedTokens - cachedTokens, recomputed: sequence.recomputed - recomputed, recomputeMs: 0, tokens: 0, firstTokenMs: 0, decodeMs: 0, ended: '' });
-    const started = performance.now();
-    const job: Job = {
-      sequence, left, done: false, rows: 0, sampling: samplingOptions({ ...this.#defaults, ...sampling }),
-      onToken: (id) => {
-        const now = performance.now();
-        onToken?.(id);
-        if (stats.tokens++ === 0) stats.firstTokenMs = now - started;
-        stats.decodeMs = now - started - stats.firstTokenMs;
-        stats.cachedTokens = sequence.cachedTokens - cachedTokens;
-        stats.recomputed = sequence.recomputed - recomputed;
-        stats.recomputeMs = sequence.recomputeMs - recomputeMs;
-        if (endTokens.includes(id)) {
-          stats.ended = 'end token';
-          return true;
-        }
-        const piece = text ? text.push(id) : '';
-        if (piece) pieces.push(piece);
-        if (text?.stopped) stats.ended = 'stop';
-        return text?.stopped ?? false;
-      },
-    };
-    this.#job = job;
+    const answer = new Answer({ sequence, baseGeneration: core.scheduler.baseGeneration, tokenizer: core.tokenizer, whenFull, shift, onShift }, settings);
+    answer.begin(fitting, fitting.length, resolved);
+    if (shifted) answer.dropped(ids.length, shifted);
+    this.stats = answer.stats;
+    this.#answer = answer;
     this.#use(resolved);
     onBegin();
-    core.scheduler.add(job);
+    core.scheduler.add(answer);
     try {
       for (;;) {
-        while (pieces.length > 0) yield pieces.shift()!;
+        while (answer.pieces.length > 0) yield answer.pieces.shift()!;
         signal?.throwIfAborted();
         this.#alive();
-        if (job.failed !== undefined) throw job.failed;
-        if (job.done) break;
-        await core.advance(job);
+        if (answer.done) break;
+        await core.advance(answer, signal);
       }
-      const rest = text && stats.ended !== 'stop' ? text.end() : '';
+      const rest = answer.rest();
       if (rest) yield rest;
-      if (stats.ended === '') stats.ended = left < maxTokens ? 'context' : 'length';
+      if (answer.failed !== undefined) throw answer.failed;
     } finally {
-      if (stats.ended === '') stats.ended = 'broken off';
-      core.scheduler.remove(job);
-      this.#job = null;
-      this.#use(EMPTY_BLEND);
+      if (answer.stats.ended === '') answer.stats.ended = 'broken off';
+      core.scheduler.remove(answer);
+      if (this.#answer === answer) {
+        this.#answer = null;
+        this.#use(EMPTY_BLEND);
+      }
     }
   }
 
   /** Pins the adapters of a blend for the stream at work, and lets go of those before. */
   #use(blend: ResolvedBlend): void {
-    const { bank } = this.#core as { bank: AdapterBank };
+    const { bank } = this.#core;
     if (blend.adapters.length > 0) this.#core.reserve(blend);
     bank.pin(blend);
     const former = this.#pinned;
     this.#pinned = blend;
-    if (this.#job) this.#sequence.blend = blend;
+    if (this.#answer) this.#sequence.blend = blend;
     bank.unpin(former);
   }
 
@@ -237,9 +210,9 @@ export class Session {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#core.sessions.delete(this);
-    if (this.#job) {
-      this.#core.scheduler.remove(this.#job);
-      this.#job = null;
+    if (this.#answer) {
+      this.#core.scheduler.remove(this.#answer);
+      this.#answer = null;
       this.#use(EMPTY_BLEND);
     }
     this.#sequence.dispose();
