@@ -1,6 +1,6 @@
-import { Environment, Interpreter, Template } from '@huggingface/jinja';
 import { LorikeetError } from '../errors.js';
-import { nativeFunctions, rewrite, type Makers, type NativeFunction, type Node, type Value } from './jinja-python.js';
+import { Environment, Interpreter, Template, type NativeFunction, type Node, type Value } from './jinja.js';
+import { nativeFunctions, rewrite, type Makers } from './jinja-python.js';
 import { strftime } from './strftime.js';
 
 /** One turn of a conversation, as chat templates know it; other fields (`tool_calls`, `reasoning_content` …) are passed on. */
@@ -30,10 +30,10 @@ const MAX_RANGE = 100_000;
  * @throws LorikeetError `text/template-invalid`; the template itself `text/template-failed`
  */
 export function createChatTemplate(source: string, config: Readonly<Record<string, unknown>>): ChatTemplate {
-  let template: Template;
+  let program: Node;
   try {
-    template = new Template(source);
-    rewrite(template.parsed);
+    program = new Template(source).parsed;
+    rewrite(program);
   } catch (cause) {
     throw new LorikeetError('text/template-invalid', `The chat template can't be parsed: ${reason(cause)}.`, { expected: 'a Jinja template', cause });
   }
@@ -42,7 +42,7 @@ export function createChatTemplate(source: string, config: Readonly<Record<strin
     try {
       // Without tools or documents transformers gives `none`, which `is not none` tells from what isn't there.
       const given = { ...tokens, tools: null, documents: null, ...withoutUndefined(variables), messages: plain(messages), add_generation_prompt: generate };
-      return new Interpreter(environment(given)).run(template.parsed).value as string;
+      return new Interpreter(environment(given)).run(program).value as string;
     } catch (cause) {
       throw new LorikeetError('text/template-failed', `The chat template refuses these messages: ${reason(cause)}.`, { found: messages, cause });
     }
@@ -89,15 +89,15 @@ function environment(given: Readonly<Record<string, unknown>>): Environment {
   };
   for (const [name, value] of Object.entries({ ...globals, ...given })) env.set(name, value);
   // The library doesn't export the classes of its values, so each is taken from a value.
-  const classOf = (of: unknown): (new (value: unknown) => Value) => new Environment().set('value', of).constructor;
-  const [Text, Whole, None] = [classOf(''), classOf(0), classOf(null)];
-  const make: Makers = { text: (text) => new Text(text), number: (number) => new Whole(number), none: () => new None(null) };
+  const classOf = (of: unknown): (new (value: unknown) => Value) => new Environment().set('value', of).constructor as new (value: unknown) => Value;
+  const [Text, Whole, None, Undefined, List] = [classOf(''), classOf(0), classOf(null), classOf(undefined), classOf([])];
+  const make: Makers = { text: (text) => new Text(text), number: (number) => new Whole(number), none: () => new None(null), undefined: () => new Undefined(undefined), list: (values) => new List(values) };
   let steps = 0;
   const natives = nativeFunctions(make, () => {
     if (++steps > MAX_STEPS) throw new Error(`it takes more than ${MAX_STEPS} steps`);
   });
   for (const [name, native] of Object.entries(natives)) {
-    const held = env.set(name, native) as unknown as { value: NativeFunction };
+    const held = env.set(name, native) as { value: unknown } as { value: NativeFunction };
     // The library wraps a function of plain values: these take its own.
     held.value = native;
   }

@@ -3,34 +3,24 @@
  * JavaScript's idea of whitespace isn't Python's, `{{ true }}` and `{{ none }}` print other words, lists and dictionaries print as JSON. Here a parsed template is rewritten so that such
  * calls go to functions that do as Python does, and so that each turn of a loop and each call of a macro is counted: a stranger's template must end.
  */
-
-/** A node of the library's syntax tree, as far as it is read here. */
-export interface Node {
-  type: string;
-  value?: unknown;
-  [key: string]: unknown;
-}
-
-/** A value of the library's interpreter. */
-export interface Value {
-  readonly type: string;
-  readonly value: unknown;
-}
+import { Environment, type NativeFunction, type Node, type Value } from './jinja.js';
 
 /** Makes values of the library's classes, which it doesn't export. */
 export interface Makers {
   text(text: string): Value;
   number(number: number): Value;
   none(): Value;
+  undefined(): Value;
+  list(values: Value[]): Value;
 }
-
-export type NativeFunction = (args: Value[]) => Value;
 
 /** Names of the functions below, for a template unspeakable. */
 const STEP = ' step';
 const PRINT = ' print';
 const LENGTH = ' length';
 const DEFINED = ' defined';
+/** Filters by an attribute: the library takes one that an item lacks for a failed test, also where the test is for `undefined`. */
+const SELECTS: ReadonlyMap<string, string> = new Map([['selectattr', ' selectattr'], ['rejectattr', ' rejectattr']]);
 /** Methods and filters that strip: their names without the argument's. */
 const STRIPS: ReadonlyMap<string, string> = new Map([['strip', ' strip'], ['lstrip', ' lstrip'], ['rstrip', ' rstrip'], ['trim', ' strip']]);
 
@@ -74,6 +64,8 @@ function replaced(node: Node): Node {
     const filter = node['filter'] as Node;
     const args = filter.type === 'CallExpression' ? (filter['args'] as unknown[]) : [];
     const name = filter.type === 'CallExpression' ? (filter['callee'] as Node).value : filter.value;
+    const select = SELECTS.get(name as string);
+    if (select) return call(select, [node['operand'], ...args]);
     if (name === 'trim') return call(' strip', [node['operand'], ...args]);
     if (name === 'string') return call(PRINT, [node['operand']]);
     if (name === 'length' || name === 'count') return call(LENGTH, [node['operand']]);
@@ -98,10 +90,27 @@ export function nativeFunctions(make: Makers, step: () => void): Record<string, 
       return value!;
     },
     [LENGTH]: ([value]) => make.number(lengthOf(value!)),
+    ' selectattr': (args) => select(make, args, true),
+    ' rejectattr': (args) => select(make, args, false),
     ' strip': stripper(true, true),
     ' lstrip': stripper(true, false),
     ' rstrip': stripper(false, true),
   };
+}
+
+function select(make: Makers, [items, attribute, test, ...args]: Value[], wanted: boolean): Value {
+  if (!Array.isArray(items!.value)) throw new Error(`expected a list to select from, got ${items!.type}`);
+  const named = test && Environment.TESTS.get(test.value as string);
+  if (test && !named) throw new Error(`the test ${String(test.value)} is not known`);
+  const path = String(attribute?.value).split('.');
+  return make.list((items!.value as Value[]).filter((item) => {
+    const value = path.reduce((of, key) => (of.value instanceof Map ? ((of.value as Map<string, Value>).get(key) ?? make.undefined()) : make.undefined()), item);
+    return (named ? named(value, ...args) : truth(value)) === wanted;
+  }));
+}
+
+function truth({ value }: Value): boolean {
+  return Array.isArray(value) ? value.length > 0 : value instanceof Map ? value.size > 0 : Boolean(value);
 }
 
 /** str.strip, of whitespace or of any of the characters. */
