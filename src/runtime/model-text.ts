@@ -14,7 +14,7 @@ export interface ModelText {
 }
 
 /** tokenizer.json of a large vocabulary has some 30 MB. */
-const TOKENIZER_BYTES = 128 * 2 ** 20;
+export const TOKENIZER_BYTES = 128 * 2 ** 20;
 
 /**
  * Reads what concerns text: of a folder tokenizer.json, tokenizer_config.json, chat_template.jinja (and additional_chat_templates/tool_use.jinja) and the end tokens of generation_config.json or config.json;
