@@ -1,7 +1,7 @@
 import { LorikeetError } from '../errors.js';
-import type { AddedToken } from './added-tokens.js';
 import { GGUF_PRE_TOKENIZERS } from './gguf-pre-tokenizers.js';
 import type { Part } from './part.js';
+import { mergesOfScores } from './sentencepiece.js';
 import { buildTokenizer, type Tokenizer } from './tokenizer.js';
 
 /** What is asked of a GGUF's metadata: `GgufHeader.metadata` is one. */
@@ -10,6 +10,7 @@ export interface GgufKeys {
 }
 
 /** `tokenizer.ggml.token_type`: normal tokens are 1, bytes 6, unused ones 5. */
+const NORMAL = 1;
 const UNKNOWN = 2;
 const CONTROL = 3;
 const USER_DEFINED = 4;
@@ -58,11 +59,11 @@ export function createGgufTokenizer(metadata: GgufKeys): GgufTokenizer | null {
   // An empty token would be matched everywhere: llama.cpp gives it a name, too.
   const vocabulary = tokens.includes('') ? tokens.map((token, id) => token || `[EMPTY_${id}]`) : tokens;
   const types = keys.numbers('token_type', vocabulary.length);
-  const parts = partsOf(model, keys, vocabulary);
+  const parts = partsOf(model, keys, vocabulary, types);
   const special = { bos: keys.id('bos', parts.bos, vocabulary), eos: keys.id('eos', parts.eos, vocabulary) };
   const { added, endTokens } = readTokens(keys, vocabulary, types, special.eos);
   const frame = { type: 'TemplateProcessing', single: [...framed(special.bos, keys.flag('add_bos_token') ?? parts.addBos), { Sequence: { id: 'A' } }, ...framed(special.eos, keys.flag('add_eos_token') ?? parts.addEos)], special_tokens: Object.fromEntries([special.bos, special.eos].map((id) => [String(id), { ids: [id] }])) };
-  const tokenizer = buildTokenizer({ ...parts.description, added_tokens: added.map(({ singleWord, ...token }) => ({ ...token, single_word: singleWord })), post_processor: frame });
+  const tokenizer = buildTokenizer({ ...parts.description, added_tokens: added, post_processor: frame });
   const named = [['bos_token', special.bos], ['eos_token', special.eos], ['unk_token', keys.id('unknown', -1, vocabulary)], ['pad_token', keys.id('padding', -1, vocabulary)], ['sep_token', keys.id('seperator', -1, vocabulary)]] as const;
   return { tokenizer, endTokens, specialTokens: Object.fromEntries(named.flatMap(([name, id]) => (id < 0 ? [] : [[name, vocabulary[id]!]]))) };
 }
@@ -70,7 +71,7 @@ export function createGgufTokenizer(metadata: GgufKeys): GgufTokenizer | null {
 const framed = (id: number, wanted: boolean): Part[] => (wanted && id >= 0 ? [{ SpecialToken: { id: String(id) } }] : []);
 
 /** What depends on the kind of tokenizer: parts of a tokenizer.json, and what llama.cpp takes where the file says nothing. */
-function partsOf(model: string, keys: Keys, vocabulary: readonly string[]): { description: Part; bos: number; eos: number; addBos: boolean; addEos: boolean } {
+function partsOf(model: string, keys: Keys, vocabulary: readonly string[], types: ArrayLike<number> | undefined): { description: Part; bos: number; eos: number; addBos: boolean; addEos: boolean } {
   if (model === 'gpt2') {
     const merges = keys.texts('merges');
     if (!merges) throw invalid('merges', 'a list of texts', undefined);
@@ -81,7 +82,8 @@ function partsOf(model: string, keys: Keys, vocabulary: readonly string[]): { de
       throw new LorikeetError('text/tokenizer-unsupported', `The GGUF's pre-tokenizer ("tokenizer.ggml.pre") is ${JSON.stringify(name)}, which isn't known; expected one of ${known.join(', ')}.`, { expected: known, found: name });
     }
     const description = {
-      model: { type: 'BPE', vocab: vocabulary, merges, ignore_merges: pre.ignoreMerges ?? false, skip_unknown_merges: true },
+      normalizer: null,
+      model: { type: 'BPE', vocab: idsOf(vocabulary), merges, ignore_merges: pre.ignoreMerges ?? false },
       pre_tokenizer: { type: 'Sequence', pretokenizers: [...pre.patterns.map((Regex) => ({ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false })), { type: 'ByteLevel', add_prefix_space: false, use_regex: false }] },
       decoder: { type: 'ByteLevel' },
     };
@@ -92,12 +94,27 @@ function partsOf(model: string, keys: Keys, vocabulary: readonly string[]): { de
     const prefixed = keys.flag('add_space_prefix') ?? true;
     const description = {
       normalizer: { type: 'Sequence', normalizers: [...(prefixed ? [{ type: 'Prepend', prepend: '▁' }] : []), { type: 'Replace', pattern: { String: ' ' }, content: '▁' }] },
-      model: { type: 'SentencePiece', vocab: vocabulary, scores: keys.numbers('scores', vocabulary.length) ?? new Float32Array(vocabulary.length), unk_id: keys.id('unknown', 0, vocabulary) },
+      pre_tokenizer: null,
+      model: { type: 'BPE', vocab: idsOf(vocabulary), merges: mergesOfScores(vocabulary, keys.numbers('scores', vocabulary.length) ?? new Float32Array(vocabulary.length), (id) => (types?.[id] ?? NORMAL) === NORMAL), byte_fallback: true, fuse_unk: true, unk_token: vocabulary[keys.id('unknown', 0, vocabulary)] },
       decoder: { type: 'Sequence', decoders: [{ type: 'Replace', pattern: { String: '▁' }, content: ' ' }, { type: 'ByteFallback' }, { type: 'Fuse' }, ...(prefixed ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : [])] },
     };
     return { description, bos: 1, eos: 2, addBos: true, addEos: false };
   }
   throw new LorikeetError('text/tokenizer-unsupported', `The GGUF's tokenizer ("tokenizer.ggml.model") is ${JSON.stringify(model)}; expected gpt2 (byte-level BPE) or llama (SentencePiece).`, { expected: ['gpt2', 'llama'], found: model });
+}
+
+/** As the vocabulary of a tokenizer.json. */
+const idsOf = (vocabulary: readonly string[]): Part => Object.fromEntries(vocabulary.map((token, id) => [token, id]));
+
+/** An entry of `added_tokens` in a tokenizer.json. */
+interface AddedToken {
+  readonly id: number;
+  readonly content: string;
+  readonly lstrip: boolean;
+  readonly rstrip: boolean;
+  readonly single_word: boolean;
+  readonly normalized: boolean;
+  readonly special: boolean;
 }
 
 /** The tokens that are found in the text itself, and those that end an answer. */
@@ -122,7 +139,7 @@ function readTokens(keys: Keys, vocabulary: readonly string[], types: ArrayLike<
     if (end) ends.add(id);
     const shown = SHOWN_TEXTS.has(content);
     const control = !shown && (type === CONTROL || type === UNKNOWN || end || INFILL_TEXTS.has(content) || infillEnds.has(id));
-    if (control || shown || type === USER_DEFINED) added.push({ id, content, lstrip: false, rstrip: phi3 && !kept.has(content), singleWord: false, normalized: false, special: control });
+    if (control || shown || type === USER_DEFINED) added.push({ id, content, lstrip: false, rstrip: phi3 && !kept.has(content), single_word: false, normalized: false, special: control });
   }
   for (const id of infillEnds) ends.add(id);
   const idOf = (text: string): number => vocabulary.indexOf(text);

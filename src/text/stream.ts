@@ -1,17 +1,25 @@
-import type { TextDecoding, Tokenizer } from './tokenizer.js';
+import type { Tokenizer } from './tokenizer.js';
+
+/** Ids that are held back at most, waiting for a character to be complete; it has four bytes at most, but a model may write U+FFFD itself, many of them. */
+const HELD = 32;
 
 /**
  * Turns ids that arrive one by one into pieces of text. A piece never breaks a character (bytes of an unfinished one are held back)
  * and never holds the beginning of a stop string that may still come. An id costs the same however long the answer is.
  */
 export class TextStream {
-  readonly #decoding: TextDecoding;
+  readonly #tokenizer: Tokenizer;
   readonly #stops: readonly string[];
+  /** The last ids that were told whole, since a token's text depends on its neighbour; then, from `#from` on, those that are not. */
+  #ids: number[] = [];
+  #from = 0;
+  /** How much of the text of `#ids` was told. */
+  #told = 0;
   #held = '';
   #stopped = false;
 
   constructor(tokenizer: Tokenizer, stops: readonly string[] = []) {
-    this.#decoding = tokenizer.stream();
+    this.#tokenizer = tokenizer;
     this.#stops = stops.filter((stop) => stop.length > 0);
   }
 
@@ -22,17 +30,30 @@ export class TextStream {
 
   /** Takes an id and returns the text that is now certain, perhaps none. */
   push(id: number): string {
-    return this.#release(this.#decoding.push(id), false);
+    this.#ids.push(id);
+    const text = this.#tokenizer.decode(this.#ids);
+    // Bytes of an unfinished character read as U+FFFD, one or more.
+    const certain = this.#ids.length - this.#from > HELD ? text.length : text.length - /\uFFFD*$/.exec(text)![0].length;
+    if (certain <= this.#told) return '';
+    const piece = text.slice(this.#told, certain);
+    this.#told = certain;
+    if (certain === text.length) {
+      this.#ids = this.#ids.slice(this.#from);
+      this.#from = this.#ids.length;
+      this.#told = this.#tokenizer.decode(this.#ids).length;
+    }
+    return this.#release(piece, false);
   }
 
   /** What is still held back at the end of the answer. */
   end(): string {
-    return this.#release(this.#decoding.end(), true);
+    const rest = this.#tokenizer.decode(this.#ids).slice(this.#told);
+    this.#told += rest.length;
+    return this.#release(rest, true);
   }
 
   #release(text: string, last: boolean): string {
     if (this.#stopped) return '';
-    if (this.#stops.length === 0) return text;
     const all = this.#held + text;
     const cut = Math.min(...this.#stops.map((stop) => all.indexOf(stop)).filter((at) => at >= 0), Infinity);
     if (cut !== Infinity) {
