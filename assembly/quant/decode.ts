@@ -7,7 +7,6 @@
 // i + 8, eighths a and c hold u, b and d hold 256·v + u. Scales are divided by 256. The weights are what the scale multiplies, but for Q8_0, whose
 // eighths a and c stay 128 above: see `offsets`.
 import { blockBytes, four, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0 } from '../simd/dtype';
-import { NIBBLE_FLIP } from './panels';
 
 export const UNIT_BYTES: usize = 576;
 const STEPS_BYTES: usize = 512;
@@ -66,22 +65,10 @@ function decodeBlock(dst: usize, panel: usize, dtype: i32): void {
 }
 
 function decodeQ4Q5(dst: usize, panel: usize, dtype: i32): void {
-  const scales = panel + 32, high: usize = dtype == Q5_K ? 32 : 0;
+  const high: usize = dtype == Q5_K ? 32 : 0;
+  scalesQ4Q5(dst + STEPS_BYTES, UNIT_BYTES, panel);
   let subblock = panel + 128;
-  for (let s: usize = 0; s < 8; s++) {
-    // as `scaleOf` and `minimumOf` (blocks-k.ts), for 8 rows
-    const p = scales + (s << 3);
-    let scale: v128, minimum: v128;
-    if (s < 4) {
-      scale = v128.and(v128.load64_zero(p), i8x16.splat(63));
-      minimum = v128.and(v128.load64_zero(p, 32), i8x16.splat(63));
-    } else {
-      const low = v128.load64_zero(p, 32), top = i8x16.splat(48);
-      scale = v128.or(v128.and(low, i8x16.splat(15)), v128.and(i16x8.shr_u(v128.load64_zero(p - 32), 2), top));
-      minimum = v128.or(v128.and(i16x8.shr_u(low, 4), i8x16.splat(15)), v128.and(i16x8.shr_u(v128.load64_zero(p), 2), top));
-    }
-    storeProducts(dst + STEPS_BYTES, panel, i16x8.extend_low_i8x16_u(scale), 0.00390625);
-    storeProducts(dst + STEPS_BYTES + 32, panel + 16, i16x8.extend_low_i8x16_u(minimum), -1);
+  for (let s = 0; s < 8; s++) {
     if (high) decodeFifths(dst, subblock, 0);
     else decodeNibbles(dst, subblock, 0);
     subblock += high + 128;
@@ -90,14 +77,34 @@ function decodeQ4Q5(dst: usize, panel: usize, dtype: i32): void {
 }
 
 function decodeQ6(dst: usize, panel: usize): void {
-  let scales = panel + 16, subblock = panel + 144;
-  for (let s: usize = 0; s < 8; s++) {
-    storeProducts(dst + 256, panel, v128.load_ext<i8>(scales), 0.00390625);
-    storeProducts(dst + 544, panel, v128.load_ext<i8>(scales + 8), 0.00390625);
+  scalesQ6(dst + 256, 288, panel);
+  let subblock = panel + 144;
+  for (let s = 0; s < 8; s++) {
     decodePairs(dst, subblock);
-    scales += 16;
     subblock += 192;
     dst += UNIT_BYTES;
+  }
+}
+
+/** Scales / 256 and minimums of the eight sub-blocks of Q4_K or Q5_K, 8 × f32 each, the minimums behind the scales; `step` bytes from one sub-block to the next. */
+export function scalesQ4Q5(dst: usize, step: usize, panel: usize): void {
+  const digits = i8x16.splat(15), six = i8x16.splat(63), top = i8x16.splat(48);
+  for (let p = panel + 32, end = panel + 64; p < end; p += 8) {
+    // as `scaleOf` and `minimumOf` (blocks-k.ts), for 8 rows: sub-blocks s and s + 4
+    const a = v128.load64_zero(p), b = v128.load64_zero(p, 32), c = v128.load64_zero(p, 64), later = dst + (step << 2);
+    storeProducts(dst, panel, i16x8.extend_low_i8x16_u(v128.and(a, six)), 0.00390625);
+    storeProducts(dst + 32, panel + 16, i16x8.extend_low_i8x16_u(v128.and(b, six)), -1);
+    storeProducts(later, panel, i16x8.extend_low_i8x16_u(v128.or(v128.and(c, digits), v128.and(i16x8.shr_u(a, 2), top))), 0.00390625);
+    storeProducts(later + 32, panel + 16, i16x8.extend_low_i8x16_u(v128.or(v128.and(i16x8.shr_u(c, 4), digits), v128.and(i16x8.shr_u(b, 2), top))), -1);
+    dst += step;
+  }
+}
+
+/** Scales / 256 of the sixteen sub-blocks of Q6_K, 8 × f32 each, `step` bytes apart. */
+export function scalesQ6(dst: usize, step: usize, panel: usize): void {
+  for (let p = panel + 16, end = panel + 144; p < end; p += 8) {
+    storeProducts(dst, panel, v128.load_ext<i8>(p), 0.00390625);
+    dst += step;
   }
 }
 
@@ -117,9 +124,9 @@ function decodeQ6(dst: usize, panel: usize): void {
 }
 
 function decodeNibbles(dst: usize, nibbles: usize, offset: i32): void {
-  const flip = i16x8.splat(<i16>NIBBLE_FLIP), digits = i16x8.splat(0x0f0f);
+  const digits = i16x8.splat(0x0f0f);
   for (let p: usize = 0; p < 128; p += 16) {
-    const v = v128.xor(v128.load(nibbles + p), flip);
+    const v = v128.load(nibbles + p);
     storePair(dst + p, v128.and(v, digits), offset);
     storePair(dst + p + 256, v128.and(i16x8.shr_u(v, 4), digits), offset);
   }

@@ -1,9 +1,11 @@
-// y = init + x·Wᵀ for W in quantised panels (panels.ts) and x in blocks of 8 bits (activation.ts). A stretch of a panel at a time is decoded for all rows.
+// y = init + x·Wᵀ for W in quantised panels (panels.ts) and x in blocks of 8 bits (activation.ts). One row reads the panels as they lie (single.ts); for more
+// of them a stretch of a panel at a time is decoded (decode.ts) and multiplied with all rows (tiles.ts).
 // None of the driver's choices changes a bit of a result: what is summed in which order stands in tiles.ts.
 import { decoded, lanes } from '../simd/block';
-import { blockBytes, blockWeights, Q4_0, Q5_0, Q6_K, Q8_0 } from '../simd/dtype';
+import { blockBytes, blockWeights, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q6_K, Q8_0 } from '../simd/dtype';
 import { ACTIVATION_BYTES } from './activation';
 import { decode, offsets, UNIT_BYTES, unitsOf } from './decode';
+import { Fifths, Nibbles, OneScale, singleBytes, singleNibbles, singlePairs, Superblock, WithMinimum } from './single';
 import { Halves, Minimum, Plain, tile1x8, tile2x8, tile4x8 } from './tiles';
 
 /** Units decoded at a time: three superblocks, which fit into `decoded`. */
@@ -16,9 +18,46 @@ const ZEROS: usize = memory.data<f32>([0, 0, 0, 0, 0, 0, 0, 0], 16);
 export function matmulQuantized(
   y: usize, ldy: i32, q: usize, w: usize, init: usize, ldi: i32, m: i32, n: i32, k: i32, dtype: i32, from: i32, to: i32,
 ): void {
-  if (dtype == Q6_K) product<Halves>(y, ldy, q, w, init, ldi, m, n, k, dtype, from, to);
+  if (m == 1) oneRow(y, q, w, init, min(to, n), k, dtype, from);
+  else if (dtype == Q6_K) product<Halves>(y, ldy, q, w, init, ldi, m, n, k, dtype, from, to);
   else if (dtype == Q8_0 || dtype == Q4_0 || dtype == Q5_0) product<Plain>(y, ldy, q, w, init, ldi, m, n, k, dtype, from, to);
   else product<Minimum>(y, ldy, q, w, init, ldi, m, n, k, dtype, from, to);
+}
+
+function oneRow(y: usize, x: usize, w: usize, init: usize, to: i32, k: i32, dtype: i32, from: i32): void {
+  const blocks = k / blockWeights(dtype), pitch = <usize>blocks * (<usize>blockBytes(dtype) << 3);
+  y += <usize>from << 2;
+  w += <usize>(from >> 3) * pitch;
+  let next: usize = 0;
+  if (init) {
+    init += <usize>from << 2;
+    next = 32;
+  } else {
+    init = ZEROS;
+  }
+  for (; to - from >= 8; from += 8) {
+    single(y, x, w, blocks, init, dtype);
+    y += 32;
+    w += pitch;
+    init += next;
+  }
+  if (to > from) {
+    single(lanes(), x, w, blocks, init, dtype);
+    memory.copy(y, lanes(), <usize>(to - from) << 2);
+  }
+}
+
+function single(y: usize, x: usize, w: usize, blocks: i32, init: usize, dtype: i32): void {
+  switch (dtype) {
+    case Q8_0: singleBytes(y, x, w, blocks, init); break;
+    case Q4_0: singleNibbles<OneScale, Nibbles>(y, x, w, blocks, init); break;
+    case Q4_1: singleNibbles<WithMinimum, Nibbles>(y, x, w, blocks, init); break;
+    case Q5_0: singleNibbles<OneScale, Fifths>(y, x, w, blocks, init); break;
+    case Q5_1: singleNibbles<WithMinimum, Fifths>(y, x, w, blocks, init); break;
+    case Q4_K: singleNibbles<Superblock, Nibbles>(y, x, w, blocks, init); break;
+    case Q6_K: singlePairs(y, x, w, blocks, init); break;
+    default: singleNibbles<Superblock, Fifths>(y, x, w, blocks, init);
+  }
 }
 
 function product<K>(y: usize, ldy: i32, x: usize, w: usize, init: usize, ldi: i32, m: i32, n: i32, k: i32, dtype: i32, from: i32, to: i32): void {

@@ -19,13 +19,11 @@
 //   fifths    2 vectors   all j together                              16 bits: d b c a, four bits each, bit j is that of position 2j or 2j + 1
 //   pairs     4 vectors   2 of eighths a and b, 2 of c and d          16 bits: b a, d c, four pairs of bits each, lowest those of j = 0
 //
-// The low bytes of Q8_0 have 128 added, which makes them unsigned; nibble d of formats without fifths or pairs has 8 added (modulo 16),
-// which makes the 16 bits a signed number whose top digit is d - 8.
+// The low bytes of Q8_0 have 128 added, which makes them unsigned.
 import { blockBytes, blockWeights, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0 } from '../simd/dtype';
 import { transpose4x4 } from '../simd/transpose';
 
-/** What nibbles and bytes are flipped by, in every 16 bits. */
-export const NIBBLE_FLIP: i32 = 0x8000;
+/** What bytes are flipped by, in every 16 bits. */
 export const BYTE_FLIP: i32 = 0x0080;
 
 /** A block of a row that isn't there. */
@@ -59,7 +57,7 @@ function packBlock(dst: usize, src: usize, step: usize, rows: i32, dtype: i32): 
     if (hasMinimum) store<u16>(p, load<u16>(block, 2), 16);
     if (hasFifths) store<u32>(to + (<usize>i << 2), spreadFifths(load<u32>(block + fifths)));
   }
-  const from: usize = hasFifths ? fifths + 4 : fifths, flip = i16x8.splat(<i16>(dtype == Q8_0 ? BYTE_FLIP : hasFifths ? 0 : NIBBLE_FLIP));
+  const from: usize = hasFifths ? fifths + 4 : fifths, flip = i16x8.splat(<i16>(dtype == Q8_0 ? BYTE_FLIP : 0));
   for (let i = 0; i < 8; i += 4) {
     const a = blockOf(src, step, i, rows) + from, b = blockOf(src, step, i + 1, rows) + from;
     const c = blockOf(src, step, i + 2, rows) + from, d = blockOf(src, step, i + 3, rows) + from;
@@ -91,7 +89,7 @@ function packSuperblock(dst: usize, src: usize, step: usize, rows: i32, dtype: i
       }
     }
   }
-  const flip = i16x8.splat(<i16>(high ? 0 : NIBBLE_FLIP));
+  const flip = i16x8.splat(0);
   for (let s: usize = 0; s < 8; s++) {
     // 32 bytes hold this sub-block in one half of each: Q4_K and Q5_K two sub-blocks next to each other, Q6_K two that are 64 weights apart
     const bytes = nibbles + (six ? (s >> 2 << 6) + ((s & 1) << 5) : s >> 1 << 5), upper = i32(six ? (s & 2) != 0 : (s & 1) != 0);

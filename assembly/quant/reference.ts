@@ -47,12 +47,12 @@ function placeOf(dtype: i32, lane: i32, bit: i32): i32 {
     if (byte < 16) return 2 * ((32 + (byte - 4) * 8 + lane) * 8 + b);
     if (byte < 16 + high) return 2 * ((128 + b * size) * 8 + inVectors(lane, byte - 16, 0, 2));
     const i = byte - 16 - high, subblock = i / 32 * 2 + b / 4, p = i % 32;
-    return 2 * ((128 + subblock * size + high) * 8 + inVectors(lane, p, b % 4, 1)) + i32(high == 0 && b % 4 == 3 && p >= 24);
+    return 2 * ((128 + subblock * size + high) * 8 + inVectors(lane, p, b % 4, 1));
   }
   const header = hasMinimum ? 4 : 2, hasFifths = dtype >= 6;
   if (hasFifths && byte < header + 4) return 2 * (header * 64 + inVectors(lane, bit - header * 8, 0, 2));
   const i = byte - header - (hasFifths ? 4 : 0), p = b < 4 ? i : i + 16;
-  return 2 * ((header * 8 + (hasFifths ? 32 : 0)) * 8 + inVectors(lane, p, b % 4, 1)) + i32(!hasFifths && b % 4 == 3 && p >= 24);
+  return 2 * ((header * 8 + (hasFifths ? 32 : 0)) * 8 + inVectors(lane, p, b % 4, 1));
 }
 
 function bitAt(p: usize, bit: i32): i32 {

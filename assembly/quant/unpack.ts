@@ -3,7 +3,7 @@ import { block } from '../simd/block';
 import { blockBytes, blockWeights, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0 } from '../simd/dtype';
 import { fifths, Minimum, NoMinimum, scaleAt, spread } from './blocks';
 import { minimumOf, scaleOf } from './blocks-k';
-import { BYTE_FLIP, NIBBLE_FLIP } from './panels';
+import { BYTE_FLIP } from './panels';
 
 /** Row `row` of W [n, k] in panels. */
 export function unpackRow(dst: usize, w: usize, row: i32, k: i32, dtype: i32): void {
@@ -19,13 +19,13 @@ export function unpackRow(dst: usize, w: usize, row: i32, k: i32, dtype: i32): v
 function unpackBlock(dst: usize, panel: usize, lane: usize, dtype: i32): void {
   const d = f32x4.splat(scaleAt(panel + (lane << 1)));
   if (dtype == Q8_0) {
-    const flip = i16x8.splat(<i16>BYTE_FLIP);
-    spread<NoMinimum>(dst, rowOf(panel + 16, lane, flip), d, d);
-    spread<NoMinimum>(dst + 64, rowOf(panel + 144, lane, flip), d, d);
+    const flip = i64x2(-0x7f7f7f7f7f7f7f80, 0); // after `rowOf` the low bytes of 16 bits are the first eight
+    spread<NoMinimum>(dst, v128.xor(rowOf(panel + 16, lane), flip), d, d);
+    spread<NoMinimum>(dst + 64, v128.xor(rowOf(panel + 144, lane), flip), d, d);
     return;
   }
   const hasMinimum = dtype == Q4_1 || dtype == Q5_1, hasFifths = dtype >= Q5_0;
-  const high = panel + (hasMinimum ? 32 : 16), nibbles = rowOf(hasFifths ? high + 32 : high, lane, i16x8.splat(<i16>(hasFifths ? 0 : NIBBLE_FLIP)));
+  const high = panel + (hasMinimum ? 32 : 16), nibbles = rowOf(hasFifths ? high + 32 : high, lane);
   let low = v128.and(nibbles, i8x16.splat(15)), upper = i8x16.shr_u(nibbles, 4);
   if (hasFifths) {
     store<u32>(block(), gatherFifths(load<u32>(high + (lane << 2))));
@@ -49,7 +49,7 @@ function unpackSuperblock(dst: usize, panel: usize, lane: usize, dtype: i32): vo
   let subblock = panel + (six ? 144 : 128);
   if (!six) for (let s: usize = 0; s < 12; s++) store<u8>(block() + s, load<u8>(scales + (s << 3)), 16);
   for (let s: usize = 0; s < 8; s++) {
-    const nibbles = rowOf(subblock + high, lane, i16x8.splat(<i16>(high ? 0 : NIBBLE_FLIP))), word = subblock + (lane << 2);
+    const nibbles = rowOf(subblock + high, lane), word = subblock + (lane << 2);
     let low = v128.and(nibbles, i8x16.splat(15)), upper = i8x16.shr_u(nibbles, 4);
     if (six) {
       const middle = i8x16.splat(32);
@@ -76,13 +76,12 @@ function unpackSuperblock(dst: usize, panel: usize, lane: usize, dtype: i32): vo
 
 /** The 16 bytes of one row out of four vectors: `packRows` undone. */
 // @ts-ignore: decorator
-@inline function rowOf(vectors: usize, lane: usize, flip: v128): v128 {
+@inline function rowOf(vectors: usize, lane: usize): v128 {
   const p = vectors + (lane << 2);
   let v = v128.load32_zero(p);
   v = v128.load32_lane(p, v, 1, 32);
   v = v128.load32_lane(p, v, 2, 64);
   v = v128.load32_lane(p, v, 3, 96);
-  v = v128.xor(v, flip);
   return i8x16.shuffle(v, v, 0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
 }
 
