@@ -28,7 +28,7 @@ const engineOf = async (model: string, adapters: readonly string[], given?: Part
 const loading = (model: string): Path => ({
   async begin() {
     const { made: runtime, spy } = await spiedOn(() => createRuntime());
-    return { spy, work: () => loadModel(runtime, goldenModel(model)) };
+    return { spy, work: () => loadModel(runtime, model.endsWith('.gguf') ? `${GOLDEN}gguf/${model}` : goldenModel(model)) };
   },
 });
 
@@ -84,10 +84,16 @@ const combining = (options: CombineOptions): Path => ({
 const PATHS = {
   'a runtime': { async begin(given) { const spy: Spy = { trap: null, called: null, heap: undefined as never, ...given }; return { spy, work: () => spiedOn(() => createRuntime(), spy) }; } },
   'an engine': { async begin() { const spy: Spy = { trap: null, called: null, heap: undefined as never }; return { spy, work: () => spiedOn(() => createEngine({ model: goldenModel('llama') }), spy) }; } },
-  'load llama3': loading('llama3'), 'load gpt2': loading('gpt2'), 'load kitchen_sink': loading('kitchen_sink'),
+  'load llama3': loading('llama3'), 'load GGUF': loading('llama3.gguf'), 'load gpt2': loading('gpt2'), 'load kitchen_sink': loading('kitchen_sink'),
   'load an adapter': adapterOf('llama', 'all'), 'load an embedding': adapterOf('llama', 'embed'), 'load DoRA': adapterOf('llama', 'dora'), 'load DoRA of an embedding': adapterOf('llama', 'dora_embed'), 'load tokens': adapterOf('llama', 'tokens'),
   'llama': golden('llama', 'base'), 'llama LoRA': golden('llama', 'qv+all'), 'llama DoRA': golden('llama', 'dora+qv'), 'llama embedding': golden('llama', 'embed'), 'llama tokens': golden('llama', 'tokens'), 'tied tokens': golden('llama_tied', 'tokens'),
   'qwen3': golden('qwen3', 'all'), 'gpt2': golden('gpt2', 'all'), 'gemma3': golden('gemma3', 'dora_embed'), 'kitchen sink': golden('kitchen_sink', 'base'), 'kitchen sink LoRA': golden('kitchen_sink', 'everything'), 'kitchen sink DoRA': golden('kitchen_sink', 'dora'),
+  'blocks': {
+    async begin(given) {
+      const { made: engine, spy } = await spiedOn(() => createEngine({ model: `${GOLDEN}gguf/blocks32.gguf` }), given);
+      return { spy, work: () => engine.logits([3, 17, 40]), end: () => engine.dispose() };
+    },
+  },
   'log probabilities': doing('llama', ['qv'], (engine) => engine.logProbabilities([5, 3, 17], { adapters: { qv: 1 } })),
   'greedy text': generating({}), 'sampled text': generating({ temperature: 0.8, topK: 20, topP: 0.9, minP: 0.01 }), 'text without repetition': generating({ repetitionPenalty: 1.3 }),
   'merge': merging('llama', { qv: 1 }), 'merge DoRA': merging('llama', { dora: 1 }), 'merge DoRA of an embedding': merging('llama', { dora_embed: 1 }), 'merge biases': merging('gpt2', { lora_bias: 1 }),
@@ -99,8 +105,9 @@ const PATHS = {
 /** Every export, and a path that fails without it. */
 const NEEDED_BY: Readonly<Partial<Record<Kernel, keyof typeof PATHS>>> = {
   heapBase: 'a runtime', kvBlockBytes: 'an engine',
-  pack: 'load llama3', packColumns: 'load gpt2', packConv: 'load kitchen_sink', widen: 'load llama3', allFinite: 'load llama3', inverseFrequencies: 'load llama3',
+  pack: 'load llama3', packColumns: 'load gpt2', packConv: 'load kitchen_sink', widen: 'load llama3', allFinite: 'load llama3', inverseFrequencies: 'load llama3', stretchFrequencies: 'load GGUF',
   equalBytes: 'load an embedding', doraNorms: 'load DoRA', doraColumnNorms: 'load DoRA of an embedding', scale: 'load tokens',
+  quantizeRows: 'blocks', matmulQuantized: 'blocks',
   matmul: 'llama', gather: 'llama', rmsNorm: 'llama', gate: 'llama', add: 'llama', angles: 'llama', rope: 'llama', kvStore: 'llama', attention: 'llama', copyRows: 'llama',
   layerNorm: 'gpt2', activate: 'gpt2', conv1d: 'kitchen sink',
   loraMatmul: 'llama LoRA', loraGather: 'llama embedding', loraConv1d: 'kitchen sink LoRA',
