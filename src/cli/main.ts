@@ -8,13 +8,15 @@ import { logits } from './commands/logits.js';
 import { perplexity } from './commands/perplexity.js';
 import { pull } from './commands/pull.js';
 import { quantize } from './commands/quantize.js';
+import { template } from './commands/template.js';
+import { tokenize } from './commands/tokenize.js';
 import { explain } from './explain.js';
 import { commandHelp, mainHelp } from './help.js';
 import { nearest } from './nearest.js';
 import { print } from './output.js';
 import { version } from './version.js';
 
-const COMMANDS: readonly Command[] = [chat, generate, pull, inspect, quantize, bench, perplexity, logits];
+const COMMANDS: readonly Command[] = [chat, generate, pull, inspect, quantize, bench, perplexity, logits, tokenize, template];
 
 /** Runs one command line; returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {

@@ -1,7 +1,8 @@
 import { parseConfigJson } from '../formats/config.js';
-import type { GgufMetadata } from '../formats/gguf.js';
+import { readGguf, type GgufMetadata } from '../formats/gguf.js';
 import { CONFIG_BYTES, type Checkpoint } from '../models/checkpoint.js';
-import type { Folder } from '../store/source.js';
+import { openModelOrigin, type ModelOrigin } from '../store/open.js';
+import type { Folder, OpenOptions } from '../store/source.js';
 import { createNamedTemplates, type ChatTemplate } from '../text/chat-template.js';
 import { createGgufTokenizer } from '../text/gguf-tokenizer.js';
 import { createTokenizer, type Tokenizer } from '../text/tokenizer.js';
@@ -25,6 +26,21 @@ export const TOKENIZER_BYTES = 128 * 2 ** 20;
 export async function readText({ folder, metadata }: Pick<Checkpoint, 'folder' | 'metadata'>, signal?: AbortSignal): Promise<ModelText> {
   if (folder) return readFolderText(folder, signal);
   return metadata ? readGgufText(metadata) : { tokenizer: null, template: null, endTokens: [] };
+}
+
+/**
+ * Opens a model's text alone: nothing of its weights is read, and a folder needn't hold any.
+ *
+ * @throws LorikeetError as {@link readText}; `gguf/…`
+ */
+export async function openText(from: ModelOrigin, options: OpenOptions = {}): Promise<ModelText> {
+  const opened = await openModelOrigin(from, options);
+  if (!('source' in opened)) return readText({ folder: opened, metadata: null }, options.signal);
+  try {
+    return await readText({ folder: null, metadata: (await readGguf(opened.source)).metadata }, options.signal);
+  } finally {
+    await opened.source.close();
+  }
 }
 
 async function readFolderText(folder: Folder, signal?: AbortSignal): Promise<ModelText> {
