@@ -1,6 +1,6 @@
 // How often a player's line is turned into the right command, on the held-out lines, with this engine: the base with the prompt, with examples in it, and
 // with the adapter. What evaluate.py does with transformers in float32.
-//   node scripts/smollm2/accuracy.mjs [MODEL] [--json]
+//   node scripts/smollm2/accuracy.mjs [MODEL] [--json] [--adapter-only]
 // MODEL is a GGUF or a folder; default build/models/SmolLM2-135M-Instruct-Q4_1.gguf (npm run models).
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +21,7 @@ export function parse(text) {
 }
 
 /** Shares of the held-out lines answered rightly by each way: `{ label: { intent, whole } }`, and every answer. */
-export async function accuracy(engine) {
+export async function accuracy(engine, { adapterOnly = false } = {}) {
   await engine.adapters.load('intents', `${root}adapters/smollm2/intents`);
   const held = pairs('heldout.tsv');
   const examples = pairs('examples.tsv');
@@ -32,6 +32,7 @@ export async function accuracy(engine) {
   };
   const result = {};
   for (const [label, { shown, adapters }] of Object.entries(ways)) {
+    if (adapterOnly && Object.keys(adapters).length === 0) continue;
     const before = shown.flatMap(([asked, answer]) => [{ role: 'user', content: asked }, { role: 'assistant', content: answer }]);
     const session = engine.session({ system: read('system.txt').trim(), adapters, temperature: 0 });
     const system = session.messages[0];
@@ -55,7 +56,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const json = process.argv.includes('--json');
   const model = process.argv.slice(2).find((argument) => !argument.startsWith('--')) ?? process.env.LORIKEET_SMOLLM2 ?? `${root}build/models/SmolLM2-135M-Instruct-Q4_1.gguf`;
   const engine = await createEngine({ model });
-  const { lines, ways } = await accuracy(engine);
+  const { lines, ways } = await accuracy(engine, { adapterOnly: process.argv.includes('--adapter-only') });
   if (json) console.log(JSON.stringify({ lines, ways }));
   else {
     const percent = (share) => `${(share * 100).toFixed(1)} %`;
