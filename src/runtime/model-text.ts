@@ -57,15 +57,18 @@ async function readFolderText(folder: Folder, signal?: AbortSignal): Promise<Mod
   }
   const templates = templatesOf(config.chat_template);
   // The file counts for more than the field, as in transformers.
-  for (const [name, path] of [['default', 'chat_template.jinja'], ['tool_use', 'additional_chat_templates/tool_use.jinja']] as const) {
+  for (const [name, path] of TEMPLATE_FILES) {
     const source = await textOf(path, CONFIG_BYTES);
     if (source !== null) templates.set(name, source);
   }
   return { tokenizer: tokenizerJson === null ? null : createTokenizer(tokenizerJson, configJson), template: createNamedTemplates(templates, config), endTokens: ids };
 }
 
+/** Chat templates in files of their own, by name. */
+export const TEMPLATE_FILES = [['default', 'chat_template.jinja'], ['tool_use', 'additional_chat_templates/tool_use.jinja']] as const;
+
 /** `chat_template`: a source, or a list of them with names. */
-function templatesOf(value: unknown): Map<string, string> {
+export function templatesOf(value: unknown): Map<string, string> {
   if (typeof value === 'string') return new Map([['default', value]]);
   const templates = new Map<string, string>();
   for (const entry of Array.isArray(value) ? (value as { name?: unknown; template?: unknown }[]) : []) if (typeof entry?.name === 'string' && typeof entry.template === 'string') templates.set(entry.name, entry.template);

@@ -16,7 +16,8 @@ export interface TokenizerFiles {
   readonly tokenizer: Readonly<Record<string, unknown>> | null;
   /** tokenizer_config.json, parsed. */
   readonly config: Readonly<Record<string, unknown>>;
-  readonly chatTemplate: string | null;
+  /** Chat templates by name, `default` and others. */
+  readonly templates: ReadonlyMap<string, string>;
   /** What ends an answer, as generation_config.json or config.json has it. */
   readonly endTokens: readonly number[];
   /** Rows of the embedding: a vocabulary with fewer tokens is filled up. */
@@ -162,7 +163,7 @@ function plain(pattern: string): string {
 }
 
 /** Ids of the special tokens, what is put around a text, and the chat template. */
-function setSpecial(fields: Map<string, TokenizerField>, { tokenizer, config, chatTemplate, endTokens }: TokenizerFiles, { ids }: Tokens): Map<string, TokenizerField> {
+function setSpecial(fields: Map<string, TokenizerField>, { tokenizer, config, templates, endTokens }: TokenizerFiles, { ids }: Tokens): Map<string, TokenizerField> {
   const idOfToken = (key: string): number | undefined => {
     const value = config[key];
     const text = typeof value === 'object' && value !== null ? (value as { content?: unknown }).content : value;
@@ -174,7 +175,9 @@ function setSpecial(fields: Map<string, TokenizerField>, { tokenizer, config, ch
   const around = templateOf(tokenizer!);
   const adds = (side: 'bos' | 'eos'): boolean => (around ? special[side] !== undefined && around[side] === special[side] : config[`add_${side}_token`] === true);
   for (const side of ['bos', 'eos'] as const) fields.set(`tokenizer.ggml.add_${side}_token`, { type: 'bool', value: adds(side) });
-  if (chatTemplate !== null) fields.set('tokenizer.chat_template', string(chatTemplate));
+  const others = [...templates.keys()].filter((name) => name !== 'default');
+  if (others.length > 0) fields.set('tokenizer.chat_templates', strings(others));
+  for (const [name, source] of templates) fields.set(name === 'default' ? 'tokenizer.chat_template' : `tokenizer.chat_template.${name}`, string(source));
   return fields;
 
   /** The ids that the post-processor puts before and behind a text; undefined where no template says. */

@@ -8,7 +8,7 @@ import { createTokenizer } from '../../src/text/tokenizer.js';
 import { ROOT } from '../models/golden.js';
 
 type Json = Record<string, unknown>;
-const NONE = { config: {}, chatTemplate: null, endTokens: [], vocabSize: 8 };
+const NONE = { config: {}, templates: new Map<string, string>(), endTokens: [], vocabSize: 8 };
 const split = (Regex: string): Json => ({ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false });
 const bytes = (use_regex = false): Json => ({ type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex });
 const sequence = (...pretokenizers: Json[]): Json => ({ type: 'Sequence', pretokenizers });
@@ -41,7 +41,7 @@ const tavern = suite('the demo\'s tokenizer in a GGUF');
 const read = (file: string): string => readFileSync(`${ROOT}models/tavern/${file}`, 'utf8');
 const tokenizerJson = JSON.parse(read('tokenizer.json')) as Json;
 const config = JSON.parse(read('tokenizer_config.json')) as Json;
-const files: TokenizerFiles = { tokenizer: tokenizerJson, config, chatTemplate: config.chat_template as string, endTokens: [2], vocabSize: 1280 };
+const files: TokenizerFiles = { tokenizer: tokenizerJson, config, templates: new Map([['default', config.chat_template as string], ['tool_use', '{{ tools }}']]), endTokens: [2], vocabSize: 1280 };
 
 tavern('its keys', () => {
   const keys = valuesOf(files);
@@ -53,6 +53,8 @@ tavern('its keys', () => {
   assert.equal(['bos', 'eos', 'padding'].map((name) => keys.get(`tokenizer.ggml.${name}_token_id`)), [1, 2, 0]);
   assert.equal(['bos', 'eos'].map((name) => keys.get(`tokenizer.ggml.add_${name}_token`)), [false, false]);
   assert.is(keys.get('tokenizer.chat_template'), config.chat_template);
+  assert.is(keys.get('tokenizer.chat_template.tool_use'), '{{ tools }}');
+  assert.equal(keys.get('tokenizer.chat_templates'), ['tool_use']);
 });
 
 tavern('read again it gives the same ids', () => {

@@ -3,7 +3,7 @@ import { parseConfigJson } from '../../formats/config.js';
 import { layOutGguf, streamGguf, type GgufField } from '../../formats/gguf-write.js';
 import { CONFIG_BYTES } from '../../models/checkpoint.js';
 import { quantizeFolder, quantizeGguf, type QuantizedModel, type QuantizeOptions } from '../../models/quantize.js';
-import { TOKENIZER_BYTES } from '../../runtime/model-text.js';
+import { TEMPLATE_FILES, templatesOf, TOKENIZER_BYTES } from '../../runtime/model-text.js';
 import { openModelOrigin } from '../../store/open.js';
 import type { Folder } from '../../store/source.js';
 import { ROUNDED, roundedName, type DtypeName } from '../../tensor/matrix.js';
@@ -90,11 +90,14 @@ async function addText(metadata: Map<string, GgufField>, folder: Folder, pre: st
     return text === null ? null : parseConfigJson(text, file);
   };
   const config = (await objectOf('tokenizer_config.json')) ?? {};
-  const endTokens = [await objectOf('generation_config.json'), await objectOf('config.json')].flatMap((file) => file?.eos_token_id ?? []).filter((id): id is number => Number.isInteger(id));
-  const template: unknown = (await textOf('chat_template.jinja', CONFIG_BYTES)) ?? config.chat_template;
-  const chosen: unknown = Array.isArray(template) ? (template.find((entry: { name?: unknown }) => entry.name === 'default') as { template?: unknown } | undefined)?.template : template;
+  const ends = [await objectOf('generation_config.json'), await objectOf('config.json')].map((file) => [file?.eos_token_id].flat().filter((id): id is number => Number.isInteger(id)));
+  const templates = templatesOf(config.chat_template);
+  for (const [name, file] of TEMPLATE_FILES) {
+    const source = await textOf(file, CONFIG_BYTES);
+    if (source !== null) templates.set(name, source);
+  }
   const vocabSize = [...metadata].find(([key]) => key.endsWith('.vocab_size'))![1].value as number;
   metadata.set('general.name', { type: 'string', value: folder.name.split(/[\\/]/).findLast((part) => part !== '') ?? 'model' });
-  const fields = tokenizerFields({ tokenizer: await objectOf('tokenizer.json', TOKENIZER_BYTES), config, chatTemplate: typeof chosen === 'string' ? chosen : null, endTokens, vocabSize, pre });
+  const fields = tokenizerFields({ tokenizer: await objectOf('tokenizer.json', TOKENIZER_BYTES), config, templates, endTokens: ends.find((ids) => ids.length > 0) ?? [], vocabSize, pre });
   for (const [key, field] of fields) metadata.set(key, field as GgufField);
 }
