@@ -15,8 +15,8 @@ const SYSTEM: Readonly<Record<string, string>> = {
 const ADVICE: readonly (readonly [RegExp, string | ((whole: string, name: string) => string)])[] = [
   [/\bpass selective: true\b/, 'pass --selective'],
   [/\buse complete\(\) instead/, 'leave --chat out'],
-  [/\bstart a new session or shorten it/, 'shorten it'],
-  [/^"(temperature|topK|topP|minP|repetitionPenalty|seed|maxTokens)"/, (_, name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`],
+  [/\bshorten it, start a new session, or let the oldest part go \(whenFull: 'shift'\)/, 'shorten it, or let the oldest part go (--when-full shift)'],
+  [/^"(temperature|topK|topP|minP|repetitionPenalty|seed|maxTokens|whenFull|kvDtype|dtype)"/, (_, name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`],
 ];
 
 /**

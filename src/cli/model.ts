@@ -1,8 +1,9 @@
 /** MODEL, wherever a command takes one. */
+import type { KvDtype } from '../models/kv-pool.js';
 import { createEngine, type Engine, type EngineOptions } from '../runtime/engine.js';
 import type { WeightDtype } from '../tensor/matrix.js';
 import { numbersOf } from './arguments.js';
-import type { Given, OptionSpec } from './command.js';
+import { usage, type Given, type OptionSpec } from './command.js';
 import { about } from './explain.js';
 import { warn } from './output.js';
 import { resolvePlace } from './place.js';
@@ -13,6 +14,7 @@ export const MODEL_NOTE = 'MODEL is a folder of Hugging Face (config.json, safet
 /** How a model is put into memory. */
 export const MODEL_OPTIONS = {
   dtype: { value: 'TYPE', help: 'Round the matrices while loading: q8_0, q4_0, q4_1, q5_0, q5_1, f16, bf16, f32. Default: as the file has them.' },
+  'kv-dtype': { value: 'TYPE', help: 'Keep keys and values in f32 (default), f16 (half the bytes) or q8 (little more than a quarter).' },
   threads: { value: 'N', help: 'Threads to compute on (this build has one).' },
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 
@@ -31,10 +33,12 @@ export async function openModel(given: Given, progress: Progress, signal?: Abort
   const named = given.positionals[0]!;
   const { threads } = numbersOf(given, { threads: 'threads' });
   const dtype = given.value('dtype')?.toLowerCase() as WeightDtype | undefined; // the engine checks it
+  const kvDtype = given.value('kv-dtype')?.toLowerCase() as KvDtype | undefined;
+  if (threads !== undefined && (!Number.isInteger(threads) || threads < 1)) throw usage(`--threads expected a whole number of at least 1, found ${threads}.`, 'at least 1', threads);
   const place = await resolvePlace(named);
   const started = performance.now();
   try {
-    const engine = await about(named, createEngine({ model: place, ...(signal ? { signal } : {}), ...(dtype === undefined ? {} : { dtype }), ...more, onProgress: progress.bytes('loading the model') }));
+    const engine = await about(named, createEngine({ model: place, ...(signal ? { signal } : {}), ...(dtype === undefined ? {} : { dtype }), ...(kvDtype === undefined ? {} : { kvDtype }), ...more, onProgress: progress.bytes('loading the model') }));
     if (threads !== undefined && threads !== engine.backend.threads) warn(`--threads ${threads}: this build computes on ${engine.backend.threads === 1 ? 'one thread' : `${engine.backend.threads} threads`}.`);
     return { engine, loadMs: performance.now() - started };
   } finally {

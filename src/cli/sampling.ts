@@ -1,5 +1,6 @@
 /** How tokens are chosen, wherever a command makes text. */
 import type { SamplingOptions } from '../sample/options.js';
+import type { SessionOptions } from '../runtime/session.js';
 import { numbersOf } from './arguments.js';
 import type { Given, OptionSpec } from './command.js';
 
@@ -12,10 +13,13 @@ export const SAMPLING_OPTIONS = {
   'repetition-penalty': { value: 'X', help: 'Make tokens that were there already less likely; 1 (default): off.' },
   seed: { value: 'N', help: 'Starts the draws: same seed, same text (default 0).' },
   stop: { value: 'TEXT', many: true, help: 'End where this text comes; it is not part of the answer.' },
+  'when-full': { value: 'POLICY', help: 'At the end of the context: stop (default; a longer prompt is an error), shift (the oldest part goes), or error.' },
+  speculate: { help: 'Draft tokens where the text repeats itself: the same answer, sooner if it does.' },
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 
 export interface GivenSampling {
-  readonly sampling: SamplingOptions;
+  /** Of a session: how its tokens are chosen, and what happens where its context ends. */
+  readonly session: SamplingOptions & Pick<SessionOptions, 'speculate' | 'whenFull'>;
   readonly seed?: number;
   readonly maxTokens?: number;
   readonly stop: readonly string[];
@@ -23,5 +27,6 @@ export interface GivenSampling {
 
 export function samplingOf(given: Given): GivenSampling {
   const sampling = numbersOf(given, { temperature: 'temperature', topK: 'top-k', topP: 'top-p', minP: 'min-p', repetitionPenalty: 'repetition-penalty' });
-  return { sampling, ...numbersOf(given, { seed: 'seed', maxTokens: 'max-tokens' }), stop: given.values('stop') };
+  const whenFull = given.value('when-full') as SessionOptions['whenFull']; // the session checks it
+  return { session: { ...sampling, speculate: given.flag('speculate'), ...(whenFull === undefined ? {} : { whenFull }) }, ...numbersOf(given, { seed: 'seed', maxTokens: 'max-tokens' }), stop: given.values('stop') };
 }

@@ -64,6 +64,21 @@ scripted('load, unload, system, seed and reset', async () => {
   assert.equal(told.messages.map(({ role }) => role), ['system', 'user', 'assistant']);
   assert.is(told.messages[0]!.content, 'Speak.');
 });
+scripted('a conversation that is saved goes on the same, here and in another process', async () => {
+  const file = join(folder, 'saved.json');
+  const args = ['--adapter', PIRATE, '--temperature', '0.9', '--seed', '3'];
+  const straight = await json(['Hello!', 'Where is the treasure?', 'Who are you?'], ...args);
+  const saved = await json(['Hello!', `/save ${file}`, 'Something else.', `/restore ${file}`, 'Where is the treasure?', `/save ${file}`], ...args);
+  assert.equal([saved.answers[0]!.text, saved.answers[2]!.text], straight.answers.slice(0, 2).map(({ text }) => text));
+  const gone = await json([`/restore ${file}`, 'Who are you?'], '--adapter', PIRATE);
+  assert.is(gone.answers[0]!.text, straight.answers[2]!.text);
+  assert.equal(gone.messages, straight.messages);
+  const lacking = await chat([`/restore ${file}`]);
+  assert.is(lacking.code, 1);
+  assert.match(lacking.stderr, /\[session\/saved-adapter\]/);
+  writeFileSync(file, 'no JSON');
+  assert.match((await chat([`/restore ${file}`])).stderr, /\[cli\/chat\]/);
+});
 scripted('messages: continued lines, a slash at the beginning, empty lines, Windows line ends', async () => {
   const told = await json(['one\\', 'two', '', '   ', '//help', 'last\r']);
   assert.equal(told.answers.map(({ prompt }) => prompt), ['one\ntwo', '/help', 'last']);
@@ -78,7 +93,7 @@ scripted('the first error ends it, with a hint at what was meant', async () => {
   for (const [line, code, hint] of [
     ['/adaptr pirate', 'cli/chat', /did you mean \/adapter\?/], ['/xyzzy', 'cli/chat', /\/help/], ['/adapter pirat=0.5', 'adapter/unknown', /did you mean pirate\?/], ['/adapter nobody', 'adapter/unknown', /expected one of pirate/],
     ['/adapter pirate=loud', 'adapter/scale', /finite/], ['/adapter pirate=1e999', 'adapter/scale', /finite/], ['/adapter pirate pirate', 'cli/chat', /twice/], ['/load', 'cli/chat', /folder/], [`/load ${join(folder, 'nowhere')}`, 'store/not-found', /nowhere/],
-    ['/unload nobody', 'adapter/unknown', /pirate/], ['/seed x', 'sample/seed', /--seed/], ['/seed -1', 'sample/seed', /--seed/],
+    ['/unload nobody', 'adapter/unknown', /pirate/], ['/seed x', 'sample/seed', /--seed/], ['/seed -1', 'sample/seed', /--seed/], ['/save', 'cli/chat', /path/], [`/save ${folder}`, 'cli/output', /folder/], [`/restore ${join(folder, 'nowhere')}`, 'store/unreadable', /nothing at that path/],
   ] as const) {
     const ran = await chat([line, 'never said'], '--adapter', PIRATE);
     assert.is(ran.code, 1, line);

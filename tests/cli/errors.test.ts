@@ -168,7 +168,7 @@ errors('LORIKEET_DEBUG shows where', async () => {
 errors.run();
 
 const help = suite('lorikeet, help');
-const COMMANDS = ['generate', 'logits', 'inspect'];
+const COMMANDS = ['chat', 'generate', 'pull', 'inspect', 'quantize', 'bench', 'perplexity', 'logits'];
 help('names every command, and for each its options and examples', async () => {
   for (const args of [['--help'], ['-h'], ['help']]) {
     const { code, stdout, stderr } = await lorikeet(args);
@@ -178,13 +178,17 @@ help('names every command, and for each its options and examples', async () => {
   const OPTIONS: Readonly<Record<string, readonly string[]>> = {
     logits: ['tokens', 'out', 'adapter', 'selective', 'target-modules'],
     inspect: ['model', 'selective', 'target-modules', 'all', 'json'],
-    generate: ['prompt', 'tokens', 'chat', 'system', 'adapter', 'selective', 'target-modules', 'max-tokens', 'temperature', 'top-k', 'top-p', 'min-p', 'repetition-penalty', 'seed', 'stop', 'json'],
+    generate: ['prompt', 'tokens', 'chat', 'system', 'adapter', 'selective', 'target-modules', 'max-tokens', 'temperature', 'top-k', 'top-p', 'min-p', 'repetition-penalty', 'seed', 'stop', 'threads', 'json', 'no-color'],
+    chat: ['system', 'adapter', 'max-tokens', 'temperature', 'seed', 'json'],
+    bench: ['prompt', 'generate', 'repeat', 'threads', 'adapter', 'json'],
+    perplexity: ['file', 'chunk', 'adapter', 'json'],
+    pull: ['file', 'revision', 'sha256', 'cache', 'json'],
   };
   for (const command of COMMANDS) {
     const { code, stdout } = await lorikeet([command, '--help']);
     assert.is(code, 0);
     assert.is((await lorikeet(['help', command])).stdout, stdout);
-    for (const option of OPTIONS[command]!) assert.match(stdout, new RegExp(`^ {2}--${option}\\b`, 'm'));
+    for (const option of OPTIONS[command] ?? []) assert.match(stdout, new RegExp(`^ {2}--${option}\\b`, 'm'));
     assert.match(stdout, new RegExp(`Examples:\n  lorikeet ${command}`));
     assert.ok(stdout.split('\n').every((line) => line.length <= 130));
   }

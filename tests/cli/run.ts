@@ -21,15 +21,18 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** What stdin holds; default: nothing. */
   readonly input?: string;
+  /** Called when the program was started. */
+  readonly onStart?: (kill: (signal: NodeJS.Signals) => void) => void;
   /** Called with what stands on stdout so far. */
   readonly onOutput?: (stdout: string, kill: (signal: NodeJS.Signals) => void) => void;
 }
 
 /** Runs the command line as a user's shell would. */
-export function lorikeet(args: readonly string[], { cwd = ROOT, cli = CLI, env = {}, input = '', onOutput }: RunOptions = {}): Promise<Ran> {
+export function lorikeet(args: readonly string[], { cwd = ROOT, cli = CLI, env = {}, input = '', onStart, onOutput }: RunOptions = {}): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [cli, ...args], { cwd, env: { ...process.env, LORIKEET_DEBUG: '', ...env } });
     child.stdin.on('error', () => {}).end(input); // a program that ended early reads no more
+    onStart?.((signal) => child.kill(signal));
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -1,4 +1,5 @@
 /** What stands behind a slash in a chat. */
+import { readFile } from 'node:fs/promises';
 import type { Blend } from '../../adapters/adapter.js';
 import type { LoadAdapterOptions } from '../../adapters/load.js';
 import { LorikeetError } from '../../errors.js';
@@ -6,6 +7,7 @@ import { loadAdapter, uniqueName } from '../adapters.js';
 import { decimal } from '../arguments.js';
 import { escapeName } from '../escape.js';
 import { nearest } from '../nearest.js';
+import { openOutput } from '../output-file.js';
 import { Progress } from '../progress.js';
 import type { Conversation } from './conversation.js';
 
@@ -83,13 +85,38 @@ export const CHAT_COMMANDS: readonly ChatCommand[] = [
     },
   },
   {
+    name: 'save', usage: 'FILE', help: 'Write the conversation to a file.',
+    async run(conversation, argument) {
+      const file = await openOutput(pathOf('save', argument));
+      const text = `${JSON.stringify(conversation.save())}\n`;
+      await file.write((async function* () { yield new TextEncoder().encode(text); })());
+      return [`Saved to ${escapeName(argument)}.`];
+    },
+  },
+  {
+    name: 'restore', usage: 'FILE', help: 'Go on with a conversation that was saved.',
+    async run(conversation, argument) {
+      const path = pathOf('restore', argument);
+      let saved: unknown;
+      try {
+        saved = JSON.parse(await readFile(path, 'utf8'));
+      } catch (error) {
+        if (!(error instanceof SyntaxError)) throw error;
+        throw wrong(`${JSON.stringify(path)} isn't a saved conversation: expected JSON, as /save writes it.`, 'JSON');
+      }
+      conversation.restore(saved);
+      return [`Restored: ${conversation.session.messages.length} messages, voice ${describeBlend(conversation.session.adapters)}.`];
+    },
+  },
+  {
     name: 'stats', usage: '', help: 'Facts of the last answer.',
     run({ session: { stats, tokens, kvBytes } }) {
       if (stats.ended === '') return ['Nothing was answered yet.'];
       const rate = stats.tokens > 1 && stats.decodeMs > 0 ? `, ${((1000 * (stats.tokens - 1)) / stats.decodeMs).toFixed(1)} tokens/s` : '';
       return [
         `answer    ${stats.tokens} tokens${rate} (ended: ${stats.ended})`,
-        `prompt    ${stats.promptTokens} tokens worked, the first token came after ${stats.firstTokenMs.toFixed(0)} ms${stats.recomputed > 0 ? `; ${stats.recomputed} of them again, for the voice had changed (${stats.recomputeMs.toFixed(0)} ms)` : ''}`,
+        ...(stats.drafted > 0 ? [`drafts    ${stats.drafted} tokens, of which ${stats.accepted} held`] : []),
+        `prompt    ${stats.promptTokens} tokens worked${stats.cachedTokens > 0 ? `, ${stats.cachedTokens} found in the cache` : ''}; the first token came after ${stats.firstTokenMs.toFixed(0)} ms${stats.recomputed > 0 ? `; ${stats.recomputed} of them again, for the voice had changed (${stats.recomputeMs.toFixed(0)} ms)` : ''}`,
         `sequence  ${tokens.length} tokens, ${megabytes(kvBytes)} of cache`,
       ];
     },
@@ -149,6 +176,11 @@ function listAdapters({ engine, session }: Conversation): string[] {
     const scale = Object.hasOwn(session.adapters, name) ? session.adapters[name]! : null;
     return `${scale === null ? ' ' : '*'} ${escapeName(name).padEnd(width)}  ${(scale === null ? '–' : String(scale)).padStart(5)}  ${applied.length} modules, ${megabytes(bytes)}`;
   });
+}
+
+function pathOf(command: string, argument: string): string {
+  if (argument === '') throw wrong(`/${command} expected the path of a file, found nothing.`, 'a path');
+  return argument;
 }
 
 const quoted = (name: string): string => (/\s/.test(name) ? `"${name}"` : name);

@@ -1,5 +1,6 @@
 import type { Blend } from '../../adapters/adapter.js';
 import type { Engine } from '../../runtime/engine.js';
+import type { SavedSession } from '../../runtime/saved-session.js';
 import type { AnswerStats, Session } from '../../runtime/session.js';
 import type { ChatMessage } from '../../text/chat-template.js';
 import type { GivenSampling } from '../sampling.js';
@@ -16,6 +17,9 @@ export interface Answer {
   readonly ended: AnswerStats['ended'];
   readonly firstTokenMs: number;
   readonly decodeMs: number;
+  /** Tokens, and messages, that went because the context was full. */
+  readonly dropped: number;
+  readonly droppedMessages: number;
 }
 
 /** The conversation of `lorikeet chat`: one session, and what it is begun anew with where a setting can't change within one. */
@@ -35,7 +39,7 @@ export class Conversation {
   }
 
   #begin(seed: number | undefined, adapters: Blend, messages: readonly ChatMessage[]): Session {
-    const session = this.engine.session({ ...this.#options.sampling, adapters, ...(seed === undefined ? {} : { seed }) });
+    const session = this.engine.session({ ...this.#options.session, adapters, ...(seed === undefined ? {} : { seed }) });
     session.messages.push(...messages);
     return session;
   }
@@ -51,8 +55,8 @@ export class Conversation {
       answer += piece;
       await onPiece(piece);
     }
-    const { promptTokens, ended, firstTokenMs, decodeMs } = session.stats;
-    return { prompt: text, text: answer, tokens, adapters, seed: session.seed, promptTokens, ended, firstTokenMs, decodeMs };
+    const { promptTokens, ended, firstTokenMs, decodeMs, dropped, droppedMessages } = session.stats;
+    return { prompt: text, text: answer, tokens, adapters, seed: session.seed, promptTokens, ended, firstTokenMs, decodeMs, dropped, droppedMessages };
   }
 
   get system(): string | null {
@@ -75,6 +79,15 @@ export class Conversation {
   /** Forgets what was said, but the system message. */
   reset(): void {
     this.#replace(this.#begin(this.#session.seed, this.#session.adapters, this.#session.messages.filter(({ role }, i) => i === 0 && role === 'system')));
+  }
+
+  save(): SavedSession {
+    return this.#session.save();
+  }
+
+  /** Goes on with a conversation that was saved. @throws LorikeetError `session/saved-…` */
+  restore(saved: unknown): void {
+    this.#replace(this.engine.restore(saved as SavedSession)); // checked there
   }
 
   #replace(session: Session): void {

@@ -54,7 +54,7 @@ export const bench: Command = {
     for (const [name, value] of Object.entries(asked)) if (!Number.isInteger(value) || value < 1) throw usage(`--${name} expected a whole number of at least 1, found ${value}.`);
     const progress = new Progress();
     return interruptible(async (signal) => {
-      const { engine, loadMs } = await openModel(given, progress, signal);
+      const { engine, loadMs } = await openModel(given, progress, signal, { prefixCache: false });
       try {
         const blend = await loadAdapters(engine, adapters, { ...options, signal }, progress);
         const sizes = sizesFor(engine, asked);
@@ -78,7 +78,7 @@ export const bench: Command = {
           model: given.positionals[0]!, modelType: engine.model.modelType, backend: build, threads, prompt: sizes.prompt, generate: sizes.generate, repeat, adapters: blend,
           promptTokensPerSecond: sizes.prompt / (firstTokenMs / 1000), decodeTokensPerSecond: steps.length === 0 ? null : median(rates), p50: at(steps, 0.5), p95: at(steps, 0.95),
           loadMs, coldStartMs: loadMs + cold.firstTokenMs, firstTokenMs,
-          residentBytes: memory.bytes - memory.kv.used - memory.kv.free, memoryBytes: memory.bytes, modelBytes: engine.model.bytes, adapterBytes: memory.adapters.used, kvBytes,
+          residentBytes: memory.bytes - memory.kv.used - memory.kv.free, memoryBytes: memory.bytes, modelBytes: engine.model.bytes, adapterBytes: memory.adapters.used, kvBytes, kvDtype: given.value('kv-dtype') ?? 'f32', dtype: given.value('dtype') ?? null,
           samples: { firstTokenMs: firsts, decodeTokensPerSecond: rates },
         };
         if (given.flag('json')) await printJson(result);

@@ -144,10 +144,11 @@ async function onTerminal(conversation: Conversation, options: LoadAdapterOption
           const [voice] = Object.keys(adapters);
           const place = conversation.engine.adapters.list().findIndex(({ name }) => name === voice);
           await print(`${paint(`${voice === undefined ? 'model' : describeBlend(adapters)} ▸`, 'bold', VOICES[(place + 1) % VOICES.length]!)} `);
-          const { text, ended } = await conversation.say(textOf(message), signal, printGenerated);
+          const { text, ended, droppedMessages } = await conversation.say(textOf(message), signal, printGenerated);
           if (!text.endsWith('\n')) await print('\n');
           if (ended === 'length') tell(paint(`(cut at ${maxTokens ?? 256} tokens, as --max-tokens says)`, 'dim'));
-          if (ended === 'context') tell(paint('(the context is full; /reset begins anew)', 'dim'));
+          if (droppedMessages > 0) tell(paint(`(the context was full: the ${droppedMessages === 1 ? 'oldest message' : `${droppedMessages} oldest messages`} went)`, 'dim'));
+          if (ended === 'context') tell(paint('(the context is full; /reset begins anew, --when-full shift lets the oldest part go)', 'dim'));
         } catch (error) {
           if (signal.aborted) throw error;
           if (process.stdout.isTTY) process.stdout.write('\r\u001b[K');

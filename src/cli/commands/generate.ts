@@ -37,22 +37,22 @@ export const generate: Command = {
     const prompt = promptOf(given);
     const adapters = adapterArguments(given);
     const options = adapterOptions(given);
-    const { sampling, seed, maxTokens, stop } = samplingOf(given);
+    const { session: settings, seed, maxTokens, stop } = samplingOf(given);
     const system = given.value('system');
     const progress = new Progress();
     return interruptible(async (signal) => {
       try {
         const { engine, loadMs } = await openModel(given, progress, signal);
         const blend = await loadAdapters(engine, adapters, { ...options, signal }, progress);
-        const session = engine.session({ adapters: blend, seed, system });
+        const session = engine.session({ ...settings, adapters: blend, seed, system });
         const tokens: number[] = [];
-        const how = { ...sampling, maxTokens, stop, signal, onToken: (id: number) => { tokens.push(id); } };
+        const how = { maxTokens, stop, signal, onToken: (id: number) => { tokens.push(id); } };
         const stream = given.flag('chat') ? session.say(prompt as string, how) : session.complete(prompt, how);
         const json = given.flag('json');
         const text = await follow(session, stream, json ? () => {} : printGenerated, progress);
         if (json) {
-          const { promptTokens, ended, firstTokenMs, decodeMs } = session.stats;
-          await printJson({ text, tokens, promptTokens, ended, seed: session.seed, adapters: blend, loadMs, firstTokenMs, decodeMs });
+          const { promptTokens, ended, firstTokenMs, decodeMs, drafted, accepted, dropped } = session.stats;
+          await printJson({ text, tokens, promptTokens, ended, seed: session.seed, adapters: blend, loadMs, firstTokenMs, decodeMs, drafted, accepted, dropped });
         } else if (!hasText(engine)) await print(`${tokens.join(',')}\n`);
         else if (process.stdout.isTTY && !text.endsWith('\n')) await print('\n');
         engine.dispose();
