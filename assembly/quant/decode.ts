@@ -89,38 +89,44 @@ function decodeQ6(dst: usize, panel: usize): void {
 /** Scales / 256 and minimums of the eight sub-blocks of Q4_K or Q5_K, 8 × f32 each, the minimums behind the scales; `step` bytes from one sub-block to the next. */
 export function scalesQ4Q5(dst: usize, step: usize, panel: usize): void {
   const digits = i8x16.splat(15), six = i8x16.splat(63), top = i8x16.splat(48);
+  const d0 = fourTimes(panel, 0.00390625), d1 = fourTimes(panel + 8, 0.00390625), m0 = fourTimes(panel + 16, -1), m1 = fourTimes(panel + 24, -1);
   for (let p = panel + 32, end = panel + 64; p < end; p += 8) {
     // as `scaleOf` and `minimumOf` (blocks-k.ts), for 8 rows: sub-blocks s and s + 4
     const a = v128.load64_zero(p), b = v128.load64_zero(p, 32), c = v128.load64_zero(p, 64), later = dst + (step << 2);
-    storeProducts(dst, panel, i16x8.extend_low_i8x16_u(v128.and(a, six)), 0.00390625);
-    storeProducts(dst + 32, panel + 16, i16x8.extend_low_i8x16_u(v128.and(b, six)), -1);
-    storeProducts(later, panel, i16x8.extend_low_i8x16_u(v128.or(v128.and(c, digits), v128.and(i16x8.shr_u(a, 2), top))), 0.00390625);
-    storeProducts(later + 32, panel + 16, i16x8.extend_low_i8x16_u(v128.or(v128.and(i16x8.shr_u(c, 4), digits), v128.and(i16x8.shr_u(b, 2), top))), -1);
+    storeProducts(dst, d0, d1, i16x8.extend_low_i8x16_u(v128.and(a, six)));
+    storeProducts(dst + 32, m0, m1, i16x8.extend_low_i8x16_u(v128.and(b, six)));
+    storeProducts(later, d0, d1, i16x8.extend_low_i8x16_u(v128.or(v128.and(c, digits), v128.and(i16x8.shr_u(a, 2), top))));
+    storeProducts(later + 32, m0, m1, i16x8.extend_low_i8x16_u(v128.or(v128.and(i16x8.shr_u(c, 4), digits), v128.and(i16x8.shr_u(b, 2), top))));
     dst += step;
   }
 }
 
 /** Scales / 256 of the sixteen sub-blocks of Q6_K, 8 × f32 each, `step` bytes apart. */
 export function scalesQ6(dst: usize, step: usize, panel: usize): void {
+  const d0 = fourTimes(panel, 0.00390625), d1 = fourTimes(panel + 8, 0.00390625);
   for (let p = panel + 16, end = panel + 144; p < end; p += 8) {
-    storeProducts(dst, panel, v128.load_ext<i8>(p), 0.00390625);
+    storeProducts(dst, d0, d1, v128.load_ext<i8>(p));
     dst += step;
   }
 }
 
-/** Eight f16 times a power of two. */
+/** Four f16 times a power of two. */
 // @ts-ignore: decorator
-@inline function storeScales(dst: usize, p: usize, by: f32): void {
-  v128.store(dst, f32x4.mul(four<i16>(p), f32x4.splat(by)));
-  v128.store(dst, f32x4.mul(four<i16>(p + 8), f32x4.splat(by)), 16);
+@inline function fourTimes(p: usize, by: f32): v128 {
+  return f32x4.mul(four<i16>(p), f32x4.splat(by));
 }
 
-/** Eight f16 times eight integers of at most 8 bits times a power of two, all of them exact. */
 // @ts-ignore: decorator
-@inline function storeProducts(dst: usize, p: usize, factors: v128, by: f32): void {
-  storeScales(dst, p, by);
-  v128.store(dst, f32x4.mul(v128.load(dst), f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(factors))));
-  v128.store(dst, f32x4.mul(v128.load(dst, 16), f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(factors))), 16);
+@inline function storeScales(dst: usize, p: usize, by: f32): void {
+  v128.store(dst, fourTimes(p, by));
+  v128.store(dst, fourTimes(p + 8, by), 16);
+}
+
+/** Eight scales times eight integers of at most 8 bits: exact, since a scale has 11 bits. */
+// @ts-ignore: decorator
+@inline function storeProducts(dst: usize, d0: v128, d1: v128, factors: v128): void {
+  v128.store(dst, f32x4.mul(d0, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(factors))));
+  v128.store(dst, f32x4.mul(d1, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(factors))), 16);
 }
 
 function decodeNibbles(dst: usize, nibbles: usize, offset: i32): void {

@@ -1,14 +1,17 @@
-// y = init + x·Wᵀ for W in quantised panels (panels.ts) and x in blocks of 8 bits (activation.ts). One row reads the panels as they lie (single.ts); for more
-// of them a stretch of a panel at a time is decoded (decode.ts) and multiplied with all rows (tiles.ts).
-// None of the driver's choices changes a bit of a result: what is summed in which order stands in tiles.ts.
+// y = init + x·Wᵀ for W in quantised panels (panels.ts) and x in blocks of 8 bits (activation.ts). A few rows read the panels as they lie (single.ts); for more
+// of them a stretch of a panel at a time is decoded (decode.ts) and multiplied with all rows (tiles.ts). None of the driver's choices changes a bit of a
+// result: what is summed in which order stands in tiles.ts.
 import { decoded, lanes } from '../simd/block';
 import { blockBytes, blockWeights, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q6_K, Q8_0 } from '../simd/dtype';
 import { ACTIVATION_BYTES } from './activation';
-import { decode, offsets, UNIT_BYTES, unitsOf } from './decode';
+import { decode, offsets, unitsOf } from './decode';
 import { Fifths, Nibbles, OneScale, singleBytes, singleNibbles, singlePairs, Superblock, WithMinimum } from './single';
 import { Halves, Minimum, Plain, tile1x8, tile2x8, tile4x8 } from './tiles';
 
-/** Units decoded at a time: three superblocks, which fit into `decoded`. */
+/** Up to so many rows decoding in registers, for each row anew, beats decoding to memory (`scripts/bench/quant.mjs`). */
+const FEW: i32 = 3;
+
+/** Units decoded at a time: three superblocks, 13.5 KB of `decoded`. */
 const STRETCH: i32 = 24;
 
 /** Where accumulators start when there is no init. */
@@ -18,32 +21,39 @@ const ZEROS: usize = memory.data<f32>([0, 0, 0, 0, 0, 0, 0, 0], 16);
 export function matmulQuantized(
   y: usize, ldy: i32, q: usize, w: usize, init: usize, ldi: i32, m: i32, n: i32, k: i32, dtype: i32, from: i32, to: i32,
 ): void {
-  if (m == 1) oneRow(y, q, w, init, min(to, n), k, dtype, from);
-  else if (dtype == Q6_K) product<Halves>(y, ldy, q, w, init, ldi, m, n, k, dtype, from, to);
-  else if (dtype == Q8_0 || dtype == Q4_0 || dtype == Q5_0) product<Plain>(y, ldy, q, w, init, ldi, m, n, k, dtype, from, to);
-  else product<Minimum>(y, ldy, q, w, init, ldi, m, n, k, dtype, from, to);
-}
-
-function oneRow(y: usize, x: usize, w: usize, init: usize, to: i32, k: i32, dtype: i32, from: i32): void {
-  const blocks = k / blockWeights(dtype), pitch = <usize>blocks * (<usize>blockBytes(dtype) << 3);
+  const yStep = <usize>ldy << 2, xStep = <usize>(k >> 5) * ACTIVATION_BYTES, blocks = k / blockWeights(dtype), pitch = <usize>blocks * (<usize>blockBytes(dtype) << 3);
   y += <usize>from << 2;
   w += <usize>(from >> 3) * pitch;
-  let next: usize = 0;
+  // the distance in init from one row and from one panel to the next
+  let iStep: usize = 0, iNext: usize = 0;
   if (init) {
     init += <usize>from << 2;
-    next = 32;
+    iStep = <usize>ldi << 2;
+    iNext = 32;
   } else {
     init = ZEROS;
   }
-  for (; to - from >= 8; from += 8) {
-    single(y, x, w, blocks, init, dtype);
+  const count = min(to, n) - from;
+  if (m <= FEW) fewRows(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
+  else if (dtype == Q6_K) manyRows<Halves>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
+  else if (dtype == Q8_0 || dtype == Q4_0 || dtype == Q5_0) manyRows<Plain>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
+  else manyRows<Minimum>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
+}
+
+function fewRows(
+  y: usize, ldy: usize, x: usize, ldx: usize, w: usize, pitch: usize, init: usize, ldi: usize, iNext: usize, m: i32, count: i32, blocks: i32, dtype: i32,
+): void {
+  for (; count > 0; count -= 8) {
+    for (let i: usize = 0; i < <usize>m; i++) {
+      if (count >= 8) single(y + i * ldy, x + i * ldx, w, blocks, init + i * ldi, dtype);
+      else {
+        single(lanes(), x + i * ldx, w, blocks, init + i * ldi, dtype);
+        memory.copy(y + i * ldy, lanes(), <usize>count << 2);
+      }
+    }
     y += 32;
     w += pitch;
-    init += next;
-  }
-  if (to > from) {
-    single(lanes(), x, w, blocks, init, dtype);
-    memory.copy(y, lanes(), <usize>(to - from) << 2);
+    init += iNext;
   }
 }
 
@@ -60,50 +70,39 @@ function single(y: usize, x: usize, w: usize, blocks: i32, init: usize, dtype: i
   }
 }
 
-function product<K>(y: usize, ldy: i32, x: usize, w: usize, init: usize, ldi: i32, m: i32, n: i32, k: i32, dtype: i32, from: i32, to: i32): void {
-  const yStep = <usize>ldy << 2, xStep = <usize>(k >> 5) * ACTIVATION_BYTES;
-  const blocks = k / blockWeights(dtype), bytes = <usize>blockBytes(dtype) << 3;
-  y += <usize>from << 2;
-  w += <usize>(from >> 3) * <usize>blocks * bytes;
-  // the distance in init from one row and from one output to the next
-  let iStep: usize = 0, iNext: usize = 0;
-  if (init) {
-    init += <usize>from << 2;
-    iStep = <usize>ldi << 2;
-    iNext = 32;
-  } else {
-    init = ZEROS;
-  }
-  const units = unitsOf(dtype), most = STRETCH / units, zero = offsets(dtype);
-  for (let count = min(to, n) - from; count > 0; count -= 8) {
+function manyRows<K>(
+  y: usize, ldy: usize, x: usize, ldx: usize, w: usize, pitch: usize, init: usize, ldi: usize, iNext: usize, m: i32, count: i32, blocks: i32, dtype: i32,
+): void {
+  const bytes = pitch / <usize>blocks, units = unitsOf(dtype), most = STRETCH / units, zero = offsets(dtype);
+  for (; count > 0; count -= 8) {
     // a stretch goes on from the sums so far, in y
-    let sums = init, sStep = iStep, a = x;
+    let sums = init, sStep = ldi, a = x;
     for (let left = blocks; left > 0; left -= most) {
       const now = min(left, most);
       decode(decoded(), w, now, dtype);
-      rows<K>(y, yStep, a, xStep, now * units, sums, sStep, zero, m, min(count, 8));
+      panel<K>(y, ldy, a, ldx, now * units, sums, sStep, zero, m, min(count, 8));
       w += <usize>now * bytes;
       a += <usize>(now * units) * ACTIVATION_BYTES;
       sums = y;
-      sStep = yStep;
+      sStep = ldy;
     }
     y += 32;
     init += iNext;
   }
 }
 
-/** All rows on the decoded stretch, of which `valid` lanes are outputs. */
-function rows<K>(y: usize, ldy: usize, x: usize, ldx: usize, units: i32, init: usize, ldi: usize, zero: usize, m: i32, valid: i32): void {
+/** All rows on the decoded stretch of a panel, of which `valid` lanes are outputs. */
+function panel<K>(y: usize, ldy: usize, x: usize, ldx: usize, units: i32, init: usize, ldi: usize, zero: usize, m: i32, valid: i32): void {
   while (m > 0) {
-    const count: i32 = m >= 4 ? 4 : m >= 2 ? 2 : 1;
+    const rows: i32 = m >= 4 ? 4 : m >= 2 ? 2 : 1;
     const c = valid == 8 ? y : lanes(), ldc = valid == 8 ? ldy : 32;
-    if (count == 4) tile4x8<K>(c, ldc, x, ldx, decoded(), units, init, ldi, zero);
-    else if (count == 2) tile2x8<K>(c, ldc, x, ldx, decoded(), units, init, ldi, zero);
+    if (rows == 4) tile4x8<K>(c, ldc, x, ldx, decoded(), units, init, ldi, zero);
+    else if (rows == 2) tile2x8<K>(c, ldc, x, ldx, decoded(), units, init, ldi, zero);
     else tile1x8<K>(c, x, decoded(), units, init, zero);
-    if (valid < 8) for (let i: usize = 0; i < <usize>count; i++) memory.copy(y + i * ldy, lanes() + (i << 5), <usize>valid << 2);
-    y += <usize>count * ldy;
-    x += <usize>count * ldx;
-    init += <usize>count * ldi;
-    m -= count;
+    if (valid < 8) for (let i: usize = 0; i < <usize>rows; i++) memory.copy(y + i * ldy, lanes() + (i << 5), <usize>valid << 2);
+    y += <usize>rows * ldy;
+    x += <usize>rows * ldx;
+    init += <usize>rows * ldi;
+    m -= rows;
   }
 }

@@ -190,48 +190,42 @@ export function singleNibbles<S, H>(y: usize, x: usize, w: usize, blocks: i32, i
   v128.store(y, c1, 16);
 }
 
-/** Q6_K: `blocks` panel superblocks. Two sums in each 32 weights: eighths a and b have one scale, c and d another. */
+/** Q6_K: `blocks` panel superblocks. */
 export function singlePairs(y: usize, x: usize, w: usize, blocks: i32, init: usize): void {
-  let c0 = v128.load(init), c1 = v128.load(init, 16);
-  const digits = v128.load(MASKS, 16), bytes = v128.load(MASKS, 32), bits = v128.load(MASKS, 64);
+  v128.store(y, v128.load(init));
+  v128.store(y, v128.load(init, 16), 16);
   for (const end = w + <usize>blocks * 1680; w < end; w += 1680) {
     let scales = decoded();
     scalesQ6(scales, 32, w);
-    for (let p = w + 144, stop = w + 1680; p < stop;) {
-      const even = v128.load32_splat(x, ACTIVATION_SUMS), odd = v128.load32_splat(x, ACTIVATION_SUMS + 4), sums = i16x8.add(even, odd);
-      let a0 = i32x4.dot_i16x8_s(sums, v128.load(OFFSETS, 64)), a1 = a0, b0 = i32x4.dot_i16x8_s(sums, v128.load(OFFSETS, 80)), b1 = b0;
-      const pairs = p;
-      p += 64;
-      for (let shift = 0; shift < 8; shift += 2) {
-        const a = v128.load32_splat(x), b = v128.load32_splat(x, 16), c = v128.load32_splat(x, 32), d = v128.load32_splat(x, 48);
-        const v0 = v128.load(p), v1 = v128.load(p, 16);
-        const vb0 = v128.or(v128.and(v0, digits), v128.and(i16x8.shl(i16x8.shr_u(v128.load(pairs), shift), 4), bits));
-        a0 = i32x4.add(a0, i32x4.dot_i16x8_s(b, vb0));
-        a0 = i32x4.add(a0, i32x4.dot_i16x8_s(a, v128.and(vb0, bytes)));
-        const vd0 = v128.or(v128.and(i16x8.shr_u(v0, 4), digits), v128.and(i16x8.shl(i16x8.shr_u(v128.load(pairs, 32), shift), 4), bits));
-        b0 = i32x4.add(b0, i32x4.dot_i16x8_s(d, vd0));
-        b0 = i32x4.add(b0, i32x4.dot_i16x8_s(c, v128.and(vd0, bytes)));
-        const vb1 = v128.or(v128.and(v1, digits), v128.and(i16x8.shl(i16x8.shr_u(v128.load(pairs, 16), shift), 4), bits));
-        a1 = i32x4.add(a1, i32x4.dot_i16x8_s(b, vb1));
-        a1 = i32x4.add(a1, i32x4.dot_i16x8_s(a, v128.and(vb1, bytes)));
-        const vd1 = v128.or(v128.and(i16x8.shr_u(v1, 4), digits), v128.and(i16x8.shl(i16x8.shr_u(v128.load(pairs, 48), shift), 4), bits));
-        b1 = i32x4.add(b1, i32x4.dot_i16x8_s(d, vd1));
-        b1 = i32x4.add(b1, i32x4.dot_i16x8_s(c, v128.and(vd1, bytes)));
-        p += 32;
-        x += 4;
-      }
-      x -= 16;
-      const scale = v128.load32_splat(x, ACTIVATION_SCALE);
-      c0 = f32x4.add(c0, f32x4.mul(f32x4.convert_i32x4_s(a0), f32x4.mul(v128.load(scales), scale)));
-      c1 = f32x4.add(c1, f32x4.mul(f32x4.convert_i32x4_s(a1), f32x4.mul(v128.load(scales, 16), scale)));
-      c0 = f32x4.add(c0, f32x4.mul(f32x4.convert_i32x4_s(b0), f32x4.mul(v128.load(scales, 32), scale)));
-      c1 = f32x4.add(c1, f32x4.mul(f32x4.convert_i32x4_s(b1), f32x4.mul(v128.load(scales, 48), scale)));
+    for (let p = w + 144, stop = w + 1680; p < stop; p += 192) {
+      const sums = i16x8.add(v128.load32_splat(x, ACTIVATION_SUMS), v128.load32_splat(x, ACTIVATION_SUMS + 4)), scale = v128.load32_splat(x, ACTIVATION_SCALE);
+      twoEighths(y, x, p + 64, p, scales, i32x4.dot_i16x8_s(sums, v128.load(OFFSETS, 64)), scale, false);
+      twoEighths(y, x + 32, p + 64, p + 32, scales + 32, i32x4.dot_i16x8_s(sums, v128.load(OFFSETS, 80)), scale, true);
       scales += 64;
       x += ACTIVATION_BYTES;
     }
   }
-  v128.store(y, c0);
-  v128.store(y, c1, 16);
+}
+
+/** Eighths a and b, or c and d, of nibbles and pairs: the sums of one scale. */
+// @ts-ignore: decorator
+@inline function twoEighths(y: usize, x: usize, p: usize, pairs: usize, scales: usize, start: v128, scale: v128, upper: bool): void {
+  const digits = v128.load(MASKS, 16), bytes = v128.load(MASKS, 32), bits = v128.load(MASKS, 64);
+  let a0 = start, a1 = start, h0 = v128.load(pairs), h1 = v128.load(pairs, 16);
+  for (const end = x + 16; x < end; x += 4) {
+    const a = v128.load32_splat(x), b = v128.load32_splat(x, 16);
+    const v0 = upper ? i16x8.shr_u(v128.load(p), 4) : v128.load(p), v1 = upper ? i16x8.shr_u(v128.load(p, 16), 4) : v128.load(p, 16);
+    const b0 = v128.or(v128.and(v0, digits), v128.and(i16x8.shl(h0, 4), bits)), b1 = v128.or(v128.and(v1, digits), v128.and(i16x8.shl(h1, 4), bits));
+    a0 = i32x4.add(a0, i32x4.dot_i16x8_s(b, b0));
+    a1 = i32x4.add(a1, i32x4.dot_i16x8_s(b, b1));
+    a0 = i32x4.add(a0, i32x4.dot_i16x8_s(a, v128.and(b0, bytes)));
+    a1 = i32x4.add(a1, i32x4.dot_i16x8_s(a, v128.and(b1, bytes)));
+    h0 = i16x8.shr_u(h0, 2);
+    h1 = i16x8.shr_u(h1, 2);
+    p += 32;
+  }
+  v128.store(y, f32x4.add(v128.load(y), f32x4.mul(f32x4.convert_i32x4_s(a0), f32x4.mul(v128.load(scales), scale))));
+  v128.store(y, f32x4.add(v128.load(y, 16), f32x4.mul(f32x4.convert_i32x4_s(a1), f32x4.mul(v128.load(scales, 16), scale))), 16);
 }
 
 // Eight f16 as f32: the upper 16 bits of each are made first, then the lower ones put beside them. As in simd/dtype.ts subnormals come out wrong and are put
