@@ -178,3 +178,28 @@ export function largestOf(x: usize, count: i32): f32 {
   if (count) top = f32x4.max(top, v128.and(f32x4.abs(v128.load(x)), laneMask(count)));
   return max<f32>(max<f32>(f32x4.extract_lane(top, 0), f32x4.extract_lane(top, 1)), max<f32>(f32x4.extract_lane(top, 2), f32x4.extract_lane(top, 3)));
 }
+
+const EXPONENT_MASK: usize = memory.data<u32>([0x8fffe000, 0x8fffe000, 0x8fffe000, 0x8fffe000], 16);
+/** 2¹¹²: what the exponent of a half lacks in the place of a float's. */
+const REBIAS: usize = memory.data<u32>([0x77800000, 0x77800000, 0x77800000, 0x77800000], 16);
+
+/** 32 · headDim halves, as they stand in a block, as floats. */
+export function widenHalves(to: usize, from: usize, headDim: i32): void {
+  const mask = v128.load(EXPONENT_MASK), rebias = v128.load(REBIAS);
+  for (const end = to + (<usize>headDim << 7); to < end; to += 64, from += 32) {
+    v128.store(to, f32x4.mul(v128.and(i32x4.shl(v128.load_ext<i16>(from), 13), mask), rebias));
+    v128.store(to, f32x4.mul(v128.and(i32x4.shl(v128.load_ext<i16>(from, 8), 13), mask), rebias), 16);
+    v128.store(to, f32x4.mul(v128.and(i32x4.shl(v128.load_ext<i16>(from, 16), 13), mask), rebias), 32);
+    v128.store(to, f32x4.mul(v128.and(i32x4.shl(v128.load_ext<i16>(from, 24), 13), mask), rebias), 48);
+  }
+}
+
+/** What `fetch` read: nobody looks at it, but without it nothing would be read. */
+const FETCHED: usize = memory.data(4, 16);
+
+/** Brings `bytes` bytes near, one cache line behind the other, as the machine's own prefetching likes it: the tiles go through them in strides. */
+export function fetch(from: usize, bytes: usize): void {
+  let seen: i32 = 0;
+  for (const end = from + bytes; from < end; from += 64) seen |= load<i32>(from);
+  store<i32>(FETCHED, seen);
+}

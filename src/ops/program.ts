@@ -10,7 +10,7 @@ import { runNorm } from './run-norm.js';
 
 /** Floats of scratch that the attention kernel asks for: see the head of assembly/attention/attention.ts. */
 const attentionScratch = ({ heads, kvHeads, headDim }: { heads: number; kvHeads: number; headDim: number }): number =>
-  Math.max(32, heads / kvHeads) * (Math.ceil(headDim / 8) * 12 + 36);
+  Math.max(32, heads / kvHeads) * (Math.ceil(headDim / 8) * 12 + 36) + 64 * headDim;
 
 /**
  * A recorded forward pass over planned buffers, replayed once for each frame. The buffers live in the activations arena until {@link dispose}.

@@ -29,7 +29,7 @@ const shapes: Shape[] = [
 ];
 
 /** Floats of scratch, as attention.ts gives them. */
-const scratchFloats = (s: Shape): number => Math.max(32, s.heads / s.kvHeads) * (Math.ceil(s.headDim / 8) * 12 + 36);
+const scratchFloats = (s: Shape): number => Math.max(32, s.heads / s.kvHeads) * (Math.ceil(s.headDim / 8) * 12 + 36) + 64 * s.headDim;
 
 /** The cache's dtypes, by code. */
 const caches = [{ name: 'f32', code: 0 }, { name: 'f16', code: 2 }, { name: 'q8', code: 3 }] as const;
@@ -111,6 +111,76 @@ export const attentionChecks: Check[] = [
       if (bits() !== whole) throw new Error('cut by kv heads');
     },
   } satisfies Check))),
+  ...shapes.flatMap((s) => caches.slice(1).map((cache) => ({
+    name: `what a cache loses beside f32 stays within its bound: ${title(s, cache)}`,
+    run(kernels) {
+      const bench = new Bench(kernels, s.length + 3);
+      const exact = prepare(bench, s, caches[0]);
+      const width = s.kvHeads * s.headDim;
+      const [blockBytes] = bench.call('kvBlockBytes', s.kvHeads, s.headDim, cache.code);
+      const table = bench.u32(Array.from({ length: Math.ceil(s.length / 32) }, () => bench.bytes(blockBytes)));
+      const y = bench.bytes(4 * s.rows * exact.ldy);
+      kernels.simd['kvStore']!(table, exact.kv, exact.ldkv, exact.kv + 4 * width, exact.ldkv, 0, s.length, s.kvHeads, s.headDim, cache.code);
+      attend(kernels.simd['attention']!, s, exact, 0, s.rows);
+      attend(kernels.simd['attention']!, s, { ...exact, table, y, dtype: cache.code }, 0, s.rows);
+      const q = bench.read('simd', exact.q, s.rows * exact.ldq), kv = bench.read('simd', exact.kv, s.length * exact.ldkv);
+      const [wanted, found] = [exact.y, y].map((at) => bench.read('simd', at, s.rows * exact.ldy)) as [number[], number[]];
+      const largest = (from: number, count: number): number => Math.max(...kv.slice(from, from + count).map(Math.abs));
+      /** The most that one stored element is off: `row` is where the head's row begins, d the element. */
+      const off = (row: number, d: number, key: boolean): number => {
+        if (cache.name === 'f16') return Math.abs(kv[row + d]!) * 2 ** -11 + largest(row, s.headDim) * 2 ** -28;
+        const from = key ? d - (d % 32) : 0;
+        return (largest(row + from, key ? Math.min(32, s.headDim - from) : s.headDim) / 254) * (1 + 2 ** -20);
+      };
+      const keysOff = Array.from({ length: s.length }, (_, t) => Array.from({ length: width }, (_, c) => off(t * exact.ldkv + c - (c % s.headDim), c % s.headDim, true)));
+      for (let i = 0; i < s.rows; i++) {
+        const p = s.length - s.rows + i, first = s.window ? Math.max(0, p - s.window + 1) : 0;
+        for (let h = 0; h < s.heads; h++) {
+          const head = Math.floor(h / (s.heads / s.kvHeads)) * s.headDim;
+          const query = q.slice(i * exact.ldq + h * s.headDim, i * exact.ldq + (h + 1) * s.headDim);
+          const queryOff = cache.name === 'q8' ? Math.max(...query.map(Math.abs)) / 65534 : 0;
+          let score = 0, value = 0, valueOff = 0;
+          for (let t = first; t <= p; t++) {
+            let sum = 0;
+            for (let d = 0; d < s.headDim; d++) sum += (Math.abs(query[d]!) + queryOff) * keysOff[t]![head + d]! + queryOff * Math.abs(kv[t * exact.ldkv + head + d]!);
+            score = Math.max(score, sum / Math.sqrt(s.headDim));
+            const row = t * exact.ldkv + width + head;
+            value = Math.max(value, largest(row, s.headDim));
+            valueOff = Math.max(valueOff, off(row, Math.floor(Math.abs(query[0]!) * s.headDim) % s.headDim, false), cache.name === 'f16' ? value * 2 ** -11 : 0);
+          }
+          // A weight changes by a factor of e^(±2·score) at most; q8 rounds the weights of each block to 2^-16 of their largest, which together are at most 1.
+          const bound = Math.expm1(2 * score) * value + valueOff * Math.exp(2 * score) + (cache.name === 'q8' ? (32 * value) / 65534 : 0) + 2e-5;
+          if (bound > 0.15) throw new Error(`the bound is ${bound}: it says nothing`);
+          for (let d = 0; d < s.headDim; d++) {
+            const at = i * exact.ldy + h * s.headDim + d;
+            if (!(Math.abs(found[at]! - wanted[at]!) <= bound)) throw new Error(`row ${i}, head ${h}, element ${d}: ${found[at]} is more than ${bound} from ${wanted[at]}`);
+          }
+        }
+      }
+    },
+  } satisfies Check))),
+  {
+    name: 'what is stored doesn\'t depend on what was stored before, nor on how many rows at once',
+    run(kernels) {
+      for (const { code, name } of caches) {
+        const bench = new Bench(kernels, 9);
+        const [blockBytes] = bench.call('kvBlockBytes', 2, 33, code);
+        const kv = bench.f32(40 * 132), other = bench.f32(40 * 132);
+        const tables = [0, 1].map(() => bench.u32([bench.bytes(blockBytes), bench.bytes(blockBytes)])) as [number, number];
+        const store = (table: number, from: number, position: number, rows: number): unknown => kernels.simd['kvStore']!(table, from + 4 * 132 * position, 132, from + 4 * (132 * position + 66), 132, position, rows, 2, 33, code);
+        store(tables[0], kv, 0, 40);
+        for (let position = 39; position >= 0; position--) {
+          store(tables[1], other, position, 1);
+          store(tables[1], kv, position, 1);
+        }
+        for (const block of [0, 1]) {
+          const [a, b] = tables.map((table) => bench.read('simd', bench.read('simd', table + 4 * block, 1, 'u32')[0]!, blockBytes, 'u8').join());
+          equal(`${name}, block ${block}`, a, b);
+        }
+        bench.untouched('kvStore');
+      }
+    },
+  },
   ...caches.map((cache) => ({
     name: `attention does not look at what lies past the row, nor before its window: NaN there does not show, ${cache.name}`,
     run(kernels) {
