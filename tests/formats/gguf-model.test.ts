@@ -14,7 +14,10 @@ const headerOf = async (path: string): Promise<GgufHeader> => {
 /** The header with keys changed; undefined takes one out. */
 const changed = (header: GgufHeader, keys: Readonly<Record<string, GgufValue | undefined>>): GgufHeader => {
   const metadata = new Map(header.metadata);
-  for (const [key, value] of Object.entries(keys)) value === undefined ? metadata.delete(key) : metadata.set(key, value);
+  for (const [key, value] of Object.entries(keys)) {
+    if (value === undefined) metadata.delete(key);
+    else metadata.set(key, value);
+  }
   return { ...header, metadata };
 };
 function failure(run: () => unknown): LorikeetError {
@@ -35,7 +38,7 @@ names('both ways, for every architecture', async () => {
       if (name === 'rope_freqs.weight') continue;
       const translated = huggingFaceName(architecture, name);
       assert.ok(translated, `${architecture} ${name}`);
-      assert.is(ggufName(architecture, translated!), name);
+      assert.is(ggufName(architecture, translated), name);
     }
   }
 });

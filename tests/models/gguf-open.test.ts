@@ -69,7 +69,7 @@ origins('what is no model', async () => {
 origins('an address, its query no part of its name', async () => {
   const asked: string[] = [];
   const server = createServer((request, response) => {
-    asked.push(`${request.method} ${request.url} ${request.headers['x-token'] ?? ''}`);
+    asked.push(`${request.method} ${request.url} ${String(request.headers['x-token'])}`);
     const begin = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
     response.writeHead(begin > 0 ? 206 : 200, { 'content-length': bytes.length - begin, ...(begin > 0 ? { 'content-range': `bytes ${begin}-${bytes.length - 1}/${bytes.length}` } : {}) }).end(bytes.subarray(begin));
   });

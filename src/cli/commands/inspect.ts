@@ -60,7 +60,7 @@ export const inspect: Command = {
 
 interface Kind {
   readonly kind: 'file' | 'model' | 'adapter';
-  reopen(): Promise<Folder | OpenedFile>;
+  readonly reopen: () => Promise<Folder | OpenedFile>;
 }
 
 /** A safetensors file, or a folder or GGUF by what lies in it. */
