@@ -99,5 +99,5 @@ async function addText(metadata: Map<string, GgufField>, folder: Folder, pre: st
   const vocabSize = [...metadata].find(([key]) => key.endsWith('.vocab_size'))![1].value as number;
   metadata.set('general.name', { type: 'string', value: folder.name.split(/[\\/]/).findLast((part) => part !== '') ?? 'model' });
   const fields = tokenizerFields({ tokenizer: await objectOf('tokenizer.json', TOKENIZER_BYTES), config, templates, endTokens: ends.find((ids) => ids.length > 0) ?? [], vocabSize, pre });
-  for (const [key, field] of fields) metadata.set(key, field as GgufField);
+  for (const [key, field] of fields) metadata.set(key, field);
 }
