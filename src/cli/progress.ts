@@ -34,7 +34,7 @@ export class Progress {
   /** For onProgress: a bar, megabytes and how fast they come. */
   bytes(label: string): (done: number, total: number | null) => void {
     this.restart();
-    return (done, total) => this.#show(label, done, total, (rate) => `${megabytes(done)}${total === null ? '' : ` of ${megabytes(total)}`} MB${rate === null ? '' : ` ${speed(rate)}${left(total, done, rate)}`}`);
+    return (done, total) => this.#show(label, done, total, (rate) => `${megabytes(done)}${total === null ? '' : ` of ${megabytes(total)}`} MB${rate === null ? '' : `, ${speed(rate)}${left(total, done, rate)}`}`);
   }
 
   /** Counted work: tokens of a prompt. */

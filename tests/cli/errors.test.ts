@@ -168,7 +168,7 @@ errors('LORIKEET_DEBUG shows where', async () => {
 errors.run();
 
 const help = suite('lorikeet, help');
-const COMMANDS = ['chat', 'generate', 'pull', 'inspect', 'quantize', 'bench', 'perplexity', 'logits'];
+const COMMANDS = ['chat', 'generate', 'pull', 'inspect', 'quantize', 'bench', 'perplexity', 'logits', 'tokenize', 'template'];
 help('names every command, and for each its options and examples', async () => {
   for (const args of [['--help'], ['-h'], ['help']]) {
     const { code, stdout, stderr } = await lorikeet(args);

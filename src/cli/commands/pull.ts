@@ -38,7 +38,7 @@ export const pull: Command = {
       try {
         const pulled = await pullFiles(given.positionals[0]!, {
           file: given.value('file'), revision: given.value('revision'), sha256: given.value('sha256'), cache: given.value('cache'), signal,
-          onWait: (file) => { warn(`${escapeName(file)} is being pulled by another process; waiting for it.`); },
+          onWait: (file) => { progress.clear(); warn(`${escapeName(file)} is being pulled by another process; waiting for it.`); },
           onProgress: (file, done, total) => {
             if (file !== current) tell = progress.bytes(escapeName(file, 40));
             current = file;
