@@ -13,6 +13,8 @@ export type { CombineMasks, CombineMethod, CombineOptions } from './adapters/com
 export type { AdapterFiles } from './adapters/export.js';
 export type { AdapterLimits, LoadAdapterOptions } from './adapters/load.js';
 export type { SamplingOptions } from './sample/options.js';
+export { findPulled, type CacheOptions } from './store/cache.js';
+export { pull, type Pull, type PullFile, type PullOptions } from './store/hub.js';
 export type { ByteSource, FileOrigin, Folder, FolderFiles, FolderOrigin, ModelOrigin } from './store/index.js';
 export type { ChatMessage } from './text/chat-template.js';
 export type { Tokenizer } from './text/tokenizer.js';
