@@ -3,7 +3,9 @@
 import { matmul } from '../linear/matmul';
 import { unpack } from '../linear/convert';
 import { stepBytes } from '../linear/tiles';
-import { BF16, F32, four } from '../simd/dtype';
+import { panelBytes, unpackSteps } from '../quant/unpack';
+import { decoded } from '../simd/block';
+import { BF16, F32, four, Q8_0 } from '../simd/dtype';
 
 /** Inputs per stretch of `doraNorms`. */
 const STRETCH: i32 = 64;
@@ -24,7 +26,7 @@ export function doraNorms(out: usize, w: usize, wdtype: i32, a: usize, b: usize,
 function norms<W>(out: usize, w: usize, wdtype: i32, a: usize, b: usize, dtype: i32, n: i32, k: i32, rank: i32, scratch: usize): void {
   const delta = scratch, widened = delta + (<usize>STRETCH << 5), sums = widened + (<usize>STRETCH << 5);
   const row = <usize>n << 2, aPitch = <usize>k * stepBytes<W>(), bPitch = <usize>rank * stepBytes<W>();
-  const wStep: usize = wdtype == F32 ? 32 : 16;
+  const wStep: usize = wdtype == F32 ? 32 : 16, wPitch = wdtype >= Q8_0 ? panelBytes(k, wdtype) : <usize>k * wStep;
   for (; n > 0; n -= 8) {
     memory.fill(sums, 0, 3 * 8 * 8);
     for (let j = 0; j < k; j += STRETCH) {
@@ -40,7 +42,10 @@ function norms<W>(out: usize, w: usize, wdtype: i32, a: usize, b: usize, dtype: 
         matmul(delta, 8, rows, 8, b + <usize>r * stepBytes<W>(), r ? delta : 0, r ? 8 : 0, steps, 8, min(rank - r, 8), dtype, 0, 8);
       }
       const from = w + <usize>j * wStep;
-      if (wdtype == F32) accumulate<f32>(sums, from, delta, steps);
+      if (wdtype >= Q8_0) {
+        unpackSteps(decoded(), w, j, steps, wdtype);
+        accumulate<f32>(sums, decoded(), delta, steps);
+      } else if (wdtype == F32) accumulate<f32>(sums, from, delta, steps);
       else if (wdtype == BF16) accumulate<u16>(sums, from, delta, steps);
       else accumulate<i16>(sums, from, delta, steps);
     }
@@ -50,7 +55,7 @@ function norms<W>(out: usize, w: usize, wdtype: i32, a: usize, b: usize, dtype: 
       store<f32>(out + (i << 2) + 2 * row, <f32>load<f64>(sums + (i << 3), 128));
     }
     out += 32;
-    w += <usize>k * wStep;
+    w += wPitch;
     b += bPitch;
   }
 }
@@ -88,24 +93,29 @@ function accumulate<V>(sums: usize, w: usize, delta: usize, steps: i32): void {
  * scratch [32·rank + 448] floats: 32 rows of B as f32, Δ of 32 columns × 8 ids, sums [3][32] of f64.
  */
 export function doraColumnNorms(out: usize, w: usize, wdtype: i32, a: usize, b: usize, dtype: i32, vocab: i32, dim: i32, rank: i32, scratch: usize): void {
-  if (wdtype == F32) columnNorms<f32>(out, w, a, b, dtype, vocab, dim, rank, scratch);
-  else if (wdtype == BF16) columnNorms<u16>(out, w, a, b, dtype, vocab, dim, rank, scratch);
-  else columnNorms<i16>(out, w, a, b, dtype, vocab, dim, rank, scratch);
+  if (wdtype == F32 || wdtype >= Q8_0) columnNorms<f32>(out, w, wdtype, a, b, dtype, vocab, dim, rank, scratch);
+  else if (wdtype == BF16) columnNorms<u16>(out, w, wdtype, a, b, dtype, vocab, dim, rank, scratch);
+  else columnNorms<i16>(out, w, wdtype, a, b, dtype, vocab, dim, rank, scratch);
 }
 
-/** V is the dtype of W. */
-function columnNorms<V>(out: usize, w: usize, a: usize, b: usize, dtype: i32, vocab: i32, dim: i32, rank: i32, scratch: usize): void {
+/** V is the dtype of W; of a quantised one f32, to which 32 columns of a panel are decoded at a time. */
+function columnNorms<V>(out: usize, w: usize, wdtype: i32, a: usize, b: usize, dtype: i32, vocab: i32, dim: i32, rank: i32, scratch: usize): void {
   const row = <usize>dim << 2, delta = scratch + (<usize>(COLUMNS * rank) << 2), sums = delta + (<usize>COLUMNS << 5);
-  const aPitch = <usize>rank << (dtype == F32 ? 5 : 4), wPitch = <usize>dim * stepBytes<V>();
+  const aPitch = <usize>rank << (dtype == F32 ? 5 : 4), isQuantized = wdtype >= Q8_0, wPitch = isQuantized ? panelBytes(dim, wdtype) : <usize>dim * stepBytes<V>();
   for (let d = 0; d < dim; d += COLUMNS) {
     const columns = min(dim - d, COLUMNS);
     unpack(scratch, b, dim, rank, dtype, d, d + columns);
     memory.fill(sums, 0, <usize>COLUMNS * 3 * 8);
-    let ids = a, from = w + <usize>d * stepBytes<V>();
+    let ids = a, from = isQuantized ? w : w + <usize>d * stepBytes<V>();
     // lanes past the vocabulary are zeros in both panels and add nothing
     for (let v = 0; v < vocab; v += 8) {
       matmul(delta, 8, scratch, rank, ids, 0, 0, columns, 8, rank, dtype, 0, 8);
-      for (let i = 0; i < columns; i++) addColumn<V>(sums + (<usize>i << 3), from + <usize>i * stepBytes<V>(), delta + (<usize>i << 5));
+      let steps = from;
+      if (isQuantized) {
+        steps = decoded();
+        unpackSteps(steps, from, d, columns, wdtype);
+      }
+      for (let i = 0; i < columns; i++) addColumn<V>(sums + (<usize>i << 3), steps + <usize>i * stepBytes<V>(), delta + (<usize>i << 5));
       ids += aPitch;
       from += wPitch;
     }

@@ -1,19 +1,41 @@
-// Rows of panels (panels.ts) as f32, with the bits of `widen`.
+// Panels (panels.ts) as f32, with the bits of `widen`.
 import { block } from '../simd/block';
 import { blockBytes, blockWeights, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0 } from '../simd/dtype';
 import { fifths, Minimum, NoMinimum, scaleAt, spread } from './blocks';
-import { minimumOf, scaleOf } from './blocks-k';
 import { BYTE_FLIP } from './panels';
 
 /** Row `row` of W [n, k] in panels. */
 export function unpackRow(dst: usize, w: usize, row: i32, k: i32, dtype: i32): void {
-  const bytes = <usize>blockBytes(dtype) << 3, weights = <usize>blockWeights(dtype) << 2, lane = <usize>(row & 7);
-  let panel = w + <usize>(row >> 3) * <usize>(k / blockWeights(dtype)) * bytes;
-  for (const end = dst + (<usize>k << 2); dst < end; dst += weights) {
-    if (dtype < Q4_K) unpackBlock(dst, panel, lane, dtype);
-    else unpackSuperblock(dst, panel, lane, dtype);
-    panel += bytes;
+  const panel = w + <usize>(row >> 3) * panelBytes(k, dtype);
+  for (let j = 0; j < k; j += 32) {
+    unpack32(dst, panel, <usize>(row & 7), j, dtype);
+    dst += 128;
   }
+}
+
+/** Positions j … j + steps (multiples of 32) of all 8 rows of a panel as steps of 8 × f32. */
+export function unpackSteps(dst: usize, panel: usize, j: i32, steps: i32, dtype: i32): void {
+  const row = block() + 64;
+  for (const end = j + steps; j < end; j += 32) {
+    for (let lane: usize = 0; lane < 8; lane++) {
+      unpack32(row, panel, lane, j, dtype);
+      for (let i: usize = 0; i < 32; i++) store<f32>(dst + (i << 5) + (lane << 2), load<f32>(row + (i << 2)));
+    }
+    dst += 1024;
+  }
+}
+
+/** Bytes of a panel of rows of k weights. */
+export function panelBytes(k: i32, dtype: i32): usize {
+  return <usize>(k / blockWeights(dtype)) * (<usize>blockBytes(dtype) << 3);
+}
+
+/** 32 weights from position j on of row `lane` of a panel. */
+function unpack32(dst: usize, panel: usize, lane: usize, j: i32, dtype: i32): void {
+  const weights = blockWeights(dtype);
+  panel += <usize>(j / weights) * (<usize>blockBytes(dtype) << 3);
+  if (dtype < Q4_K) unpackBlock(dst, panel, lane, dtype);
+  else unpackSubblock(dst, panel, lane, <usize>(j % weights >> 5), dtype);
 }
 
 function unpackBlock(dst: usize, panel: usize, lane: usize, dtype: i32): void {
@@ -43,38 +65,35 @@ function unpackBlock(dst: usize, panel: usize, lane: usize, dtype: i32): void {
   }
 }
 
-function unpackSuperblock(dst: usize, panel: usize, lane: usize, dtype: i32): void {
-  const six = dtype == Q6_K, d = scaleAt(panel + (lane << 1)), scales = panel + (six ? 16 : 32) + lane;
-  const high: usize = six ? 64 : dtype == Q5_K ? 32 : 0;
-  let subblock = panel + (six ? 144 : 128);
-  if (!six) for (let s: usize = 0; s < 12; s++) store<u8>(block() + s, load<u8>(scales + (s << 3)), 16);
-  for (let s: usize = 0; s < 8; s++) {
-    const nibbles = rowOf(subblock + high, lane), word = subblock + (lane << 2);
-    let low = v128.and(nibbles, i8x16.splat(15)), upper = i8x16.shr_u(nibbles, 4);
-    if (six) {
-      const middle = i8x16.splat(32);
-      low = i8x16.sub(v128.or(low, gatherPairs(load<u32>(word))), middle);
-      upper = i8x16.sub(v128.or(upper, gatherPairs(load<u32>(word, 32))), middle);
-      const dl = f32x4.splat(d * <f32>load<i8>(scales + (s << 4))), du = f32x4.splat(d * <f32>load<i8>(scales + (s << 4), 8));
-      spread<NoMinimum>(dst, low, dl, dl);
-      spread<NoMinimum>(dst + 64, upper, du, du);
-    } else {
-      if (high) {
-        store<u32>(block(), gatherFifths(load<u32>(word)));
-        low = v128.or(low, fifths(block()));
-        upper = v128.or(upper, fifths(block() + 2));
-      }
-      const scale = f32x4.splat(d * <f32>scaleOf(block() + 16, s));
-      const m = f32x4.splat(scaleAt(panel + 16 + (lane << 1)) * <f32>minimumOf(block() + 16, s));
-      spread<Minimum>(dst, low, scale, m);
-      spread<Minimum>(dst + 64, upper, scale, m);
-    }
-    subblock += high + 128;
-    dst += 128;
+/** Sub-block s of 8 (Q6_K: sub-blocks 2s and 2s + 1 of 16). */
+function unpackSubblock(dst: usize, panel: usize, lane: usize, s: usize, dtype: i32): void {
+  const isQ6 = dtype == Q6_K, d = scaleAt(panel + (lane << 1)), scales = panel + (isQ6 ? 16 : 32) + lane;
+  const high: usize = isQ6 ? 64 : dtype == Q5_K ? 32 : 0, subblock = panel + (isQ6 ? 144 : 128) + s * (high + 128), word = subblock + (lane << 2);
+  const nibbles = rowOf(subblock + high, lane);
+  let low = v128.and(nibbles, i8x16.splat(15)), upper = i8x16.shr_u(nibbles, 4);
+  if (isQ6) {
+    const middle = i8x16.splat(32);
+    low = i8x16.sub(v128.or(low, gatherPairs(load<u32>(word))), middle);
+    upper = i8x16.sub(v128.or(upper, gatherPairs(load<u32>(word, 32))), middle);
+    const dl = f32x4.splat(d * <f32>load<i8>(scales + (s << 4))), du = f32x4.splat(d * <f32>load<i8>(scales + (s << 4), 8));
+    spread<NoMinimum>(dst, low, dl, dl);
+    spread<NoMinimum>(dst + 64, upper, du, du);
+    return;
   }
+  if (high) {
+    store<u32>(block(), gatherFifths(load<u32>(word)));
+    low = v128.or(low, fifths(block()));
+    upper = v128.or(upper, fifths(block() + 2));
+  }
+  // `scaleOf` and `minimumOf` (blocks-k.ts), their bytes 8 apart
+  const own = scales + (s << 3), last = load<u8>(own, 32);
+  const scale = s < 4 ? load<u8>(own) & 63 : (last & 15) | (load<u8>(own - 32) >> 6 << 4), minimum = s < 4 ? last & 63 : (last >> 4) | (load<u8>(own) >> 6 << 4);
+  const dl = f32x4.splat(d * <f32>scale), m = f32x4.splat(scaleAt(panel + 16 + (lane << 1)) * <f32>minimum);
+  spread<Minimum>(dst, low, dl, m);
+  spread<Minimum>(dst + 64, upper, dl, m);
 }
 
-/** The 16 bytes of one row out of four vectors: `packRows` undone. */
+/** The 16 bytes of one row out of four vectors: `packRows` (panels.ts) undone. */
 // @ts-ignore: decorator
 @inline function rowOf(vectors: usize, lane: usize): v128 {
   const p = vectors + (lane << 2);
@@ -85,7 +104,7 @@ function unpackSuperblock(dst: usize, panel: usize, lane: usize, dtype: i32): vo
   return i8x16.shuffle(v, v, 0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
 }
 
-/** `spreadFifths` undone. */
+/** `spreadFifths` (panels.ts) undone. */
 function gatherFifths(word: u32): u32 {
   return apart(word & 0xffff) | apart(word >> 16) << 1;
 }
@@ -97,7 +116,7 @@ function gatherFifths(word: u32): u32 {
   return (bits | bits << 1) & 0x55555555;
 }
 
-/** `spreadPairs` undone: two bits for each of 16 positions, in bits 4 and 5 of bytes. */
+/** `spreadPairs` (panels.ts) undone: two bits for each of 16 positions, in bits 4 and 5 of bytes. */
 function gatherPairs(word: u32): v128 {
   const a = fourBytes(word & 0xff) | fourBytes(word >> 16 & 0xff) << 8, b = fourBytes(word >> 8 & 0xff) | fourBytes(word >> 24) << 8;
   return i16x8.shl(i64x2.replace_lane(i64x2.splat(a), 1, b), 4);

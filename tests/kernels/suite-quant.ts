@@ -1,4 +1,5 @@
-import { Bench, equal, quantized, type Check, type Quantized } from './harness.js';
+import { Bench, dtypes, equal, quantized, type Check, type Quantized } from './harness.js';
+import { panels as floatPanels } from './suite-linear.js';
 
 // Sums over a block are exact and blocks are added in the documented order: everything here is compared bit for bit.
 
@@ -112,9 +113,10 @@ const products: Check[] = quantized.flatMap((type): Check[] => [
   {
     name: `matmulQuantized ${type.name}: rows, ragged outputs, init`,
     run(kernels) {
+      // 26 and 27 blocks (4 superblocks): more than are decoded at a time
       const shapes = [[1, 8, 1], [1, 1, 3], [2, 11, 2], [3, 16, 1], [4, 17, 2], [5, 8, 4], [6, 23, 1], [7, 40, 1], [8, 7, 2], [9, 72, 1], [64, 12, 1], [1, 72, 5], [2, 8, 27], [5, 13, 26]] as const;
       for (const [m, n, blocks] of shapes) {
-        const k = Math.max(blocks, type.weights === 32 ? blocks : Math.ceil(blocks / 7)) * 32 * (type.weights === 32 ? 1 : 0) || Math.ceil(blocks / 7) * 256;
+        const k = type.weights === 32 ? blocks * 32 : Math.ceil(blocks / 7) * 256;
         for (const form of ['none', 'bias', 'rows', 'itself'] as const) {
           const bench = new Bench(kernels, m + n);
           const q = activations(bench, m, k), w = panels(bench, n, k, type);
@@ -123,6 +125,71 @@ const products: Check[] = quantized.flatMap((type): Check[] => [
           bench.call('matmulQuantized', y, ldy, q, w, init, ldi, m, n, k, type.code, 0, n);
           bench.same(`[${m}, ${n}, ${k}] ${form}`, y, m * ldy);
           bench.untouched('matmulQuantized');
+        }
+      }
+    },
+  },
+  {
+    name: `matmulQuantized ${type.name}: scales at the edges of f16`,
+    run(kernels) {
+      const edges = [0, 0x8000, 1, 0x8001, 0x3ff, 0x83ff, 0x400, 0x8400, 0x401, 0x3c00, 0xbc00, 0x7bff, 0xfbff];
+      for (const m of [1, 5]) {
+        const n = 16, k = 2 * type.weights, bench = new Bench(kernels, m);
+        const data = Uint8Array.from({ length: bytesOf(n * k, type) }, () => bench.below(256)), view = new DataView(data.buffer);
+        for (let block = 0; block < data.length; block += type.bytes) {
+          for (const at of type.scales) view.setUint16(block + at, edges[bench.below(edges.length)]!, true);
+        }
+        const blocks = bench.u8(data), w = bench.bytes(data.length), q = activations(bench, m, k), y = bench.bytes(m * n * 4);
+        bench.prepare('pack', w, blocks, n, k, type.code);
+        bench.call('matmulQuantized', y, n, q, w, 0, 0, m, n, k, type.code, 0, n);
+        bench.same(`${m} rows`, y, m * n);
+        bench.untouched('matmulQuantized');
+      }
+    },
+  },
+  {
+    name: `matmulQuantized ${type.name}: the largest sums`,
+    run(kernels) {
+      const signs = [() => 1, () => -1, (i: number) => (i % 16 < 8 ? 1 : -1), (i: number) => (i % 16 < 8 ? -1 : 1), (i: number) => (i % 2 ? 1 : -1)];
+      for (const byte of [0x00, 0x7f, 0x80, 0xf0, 0x0f, 0xff]) {
+        const m = signs.length, n = 8, k = type.weights, bench = new Bench(kernels, byte);
+        const data = new Uint8Array(bytesOf(n * k, type)).fill(byte), view = new DataView(data.buffer);
+        for (let block = 0; block < data.length; block += type.bytes) for (const at of type.scales) view.setUint16(block + at, 0x3c00, true);
+        const blocks = bench.u8(data), w = bench.bytes(data.length), x = bench.f32(signs.flatMap((sign) => Array.from({ length: k }, (_, i) => 127 * sign(i))));
+        const q = bench.bytes((m * k * ACTIVATION_BYTES) / 32), y = bench.bytes(m * n * 4);
+        bench.prepare('pack', w, blocks, n, k, type.code);
+        bench.prepare('quantizeRows', q, x, k, m, k);
+        for (const rows of [m, 1]) {
+          for (let i = 0; i < m; i += rows) bench.call('matmulQuantized', y + i * n * 4, n, q + (i * k * ACTIVATION_BYTES) / 32, w, 0, 0, rows, n, k, type.code, 0, n);
+          bench.same(`bytes ${byte}, by ${rows} rows`, y, m * n);
+        }
+        bench.untouched('matmulQuantized');
+      }
+    },
+  },
+  {
+    name: `matmulQuantized ${type.name}: no further from the exact product than rounding to 8 bits takes it`,
+    run(kernels) {
+      const m = 4, n = 24, k = 3 * type.weights, bench = new Bench(kernels, type.code);
+      const w = panels(bench, n, k, type), x = bench.f32(m * k), q = bench.bytes((m * k * ACTIVATION_BYTES) / 32), wide = bench.bytes(n * k * 4), y = bench.bytes(m * n * 4);
+      bench.prepare('quantizeRows', q, x, k, m, k);
+      bench.prepare('unpack', wide, w, n, k, type.code, 0, n);
+      bench.prepare('matmulQuantized', y, n, q, w, 0, 0, m, n, k, type.code, 0, n);
+      const weights = bench.read('simd', wide, n * k), values = bench.read('simd', x, m * k), found = bench.read('simd', y, m * n);
+      for (let i = 0; i < m; i++) {
+        for (let j = 0; j < n; j++) {
+          let exact = 0, bound = 0;
+          for (let b = 0; b < k; b += 32) {
+            const xs = values.slice(i * k + b, i * k + b + 32), ws = weights.slice(j * k + b, j * k + b + 32);
+            const largest = Math.max(...xs.map(Math.abs));
+            for (let p = 0; p < 32; p++) {
+              exact += xs[p]! * ws[p]!;
+              // half a step of the activation; and for the f32 sums: minimums, which ws doesn't tell, are below 8 here
+              bound += (largest / 127 / 2) * Math.abs(ws[p]!) * 1.001 + largest * (Math.abs(ws[p]!) + 8) * 2 ** -20;
+            }
+          }
+          const error = Math.abs(found[i * n + j]! - exact);
+          if (!(error <= bound)) throw new Error(`product ${i}, ${j} is ${found[i * n + j]}, the exact one ${exact}: ${error} apart, bound ${bound}`);
         }
       }
     },
@@ -150,4 +217,33 @@ const products: Check[] = quantized.flatMap((type): Check[] => [
   },
 ]);
 
-export const quantChecks: Check[] = [...packing, ...rounding, ...products];
+const norms: Check[] = quantized.flatMap((type): Check[] => [
+  {
+    name: `doraNorms, weights in ${type.name}`,
+    run(kernels) {
+      for (const dtype of [dtypes[0], dtypes[2]]) {
+        const [n, k, rank] = [9, type.weights === 32 ? 96 : 256, 5], bench = new Bench(kernels, n);
+        const w = panels(bench, n, k, type), a = floatPanels(bench, rank, k, dtype), b = floatPanels(bench, n, rank, dtype);
+        const scratch = bench.bytes(1072 * 4), out = bench.bytes(3 * n * 4);
+        bench.call('doraNorms', out, w, type.code, a, b, dtype.code, n, k, rank, scratch);
+        bench.same(dtype.name, out, 3 * n);
+        bench.untouched('doraNorms');
+      }
+    },
+  },
+  {
+    name: `doraColumnNorms, weights in ${type.name}`,
+    run(kernels) {
+      for (const dtype of [dtypes[0], dtypes[2]]) {
+        const [vocab, dim, rank] = [9, type.weights, 5], bench = new Bench(kernels, vocab);
+        const w = panels(bench, vocab, dim, type), a = floatPanels(bench, vocab, rank, dtype), b = floatPanels(bench, dim, rank, dtype);
+        const scratch = bench.bytes((32 * rank + 448) * 4), out = bench.bytes(3 * dim * 4);
+        bench.call('doraColumnNorms', out, w, type.code, a, b, dtype.code, vocab, dim, rank, scratch);
+        bench.close(dtype.name, out, 3 * dim, 1e-6, 0.01);
+        bench.untouched('doraColumnNorms');
+      }
+    },
+  },
+]);
+
+export const quantChecks: Check[] = [...packing, ...rounding, ...products, ...norms];
