@@ -1,6 +1,7 @@
 """Reads with gguf-py what `lorikeet quantize` writes: every tensor's bytes are those of gguf.quants.quantize, every key is what gguf-py's writer gives the model.
 
-    python3 tests/golden/check_quantize.py     after a build; exit code 1 on a difference
+    python3 tests/golden/check_quantize.py            after a build; exit code 1 on a difference
+    python3 tests/golden/check_quantize.py PEERS      and llama.cpp, which opens the files and writes the tokens that transformers does; PEERS as for llama_greedy.mjs
 """
 
 import json
@@ -173,9 +174,52 @@ def vocabulary(folder, keys, config):
         yield "has another chat template"
 
 
+# llama.cpp rounds activations to 8 bits where the weights are blocks: a step at which transformers is as near to another token, of the spread of its logits, may go either way.
+NEAR = 0.02
+TEXTS = ["the inner 1012 they", " a the", "it's in", "the\n\nthe  a", "Where is the treasure?"]
+
+
+def read_back(folder, path):
+    """The model of a folder with the weights that gguf-py reads in its file."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    config, found = model.config.to_dict(), {tensor.name: tensor for tensor in gguf.GGUFReader(path).tensors}
+    names = gguf_files.name_map(config)
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            tensor = found[names.get_name(key, try_suffixes=(".weight", ".bias"))]
+            values = torch.from_numpy(gguf.quants.dequantize(np.array(tensor.data), tensor.tensor_type).reshape(parameter.shape).copy())
+            heads = gguf_files.heads_of(config, key)
+            if heads:
+                values = values.reshape(heads, -1, 2, *values.shape[1:]).swapaxes(1, 2).reshape(values.shape)
+            parameter.copy_(values - 1 if config["model_type"].startswith("gemma") and key.endswith("norm.weight") else values)
+    return model
+
+
+@torch.no_grad()
+def check_llama(peers, folder, out, ids, count=40):
+    """Lines on where llama.cpp leaves transformers on the same file."""
+    command = ["node", str(HERE / "llama_greedy.mjs"), peers, str(out), str(count), json.dumps(ids), json.dumps(TEXTS)]
+    said = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1])
+    model, tokens = read_back(folder, out), list(ids)
+    for place, token in enumerate(said["tokens"]):
+        logits = model(torch.tensor([tokens])).logits[0, -1]
+        gap = (logits.max() - logits[token]) / (logits.max() - logits.min())
+        if gap > NEAR:
+            yield f"llama.cpp has {token} at place {place}, transformers {int(logits.argmax())}, {gap:.3f} of its logits' spread away"
+            break
+        if gap > 0:
+            break  # from a near tie on the texts are two
+        tokens.append(token)
+    tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(folder)
+    for text, encoded in zip(TEXTS, said["encoded"]):
+        if encoded != tokenizer(text, add_special_tokens=False).input_ids:
+            yield f"llama.cpp has other ids for {text!r}: {encoded}"
+
+
 def main():
     transformers.utils.logging.disable_progress_bar()
-    bad, count = 0, 0
+    peers = sys.argv[1] if len(sys.argv) > 1 else None
+    bad, count, opened = 0, 0, 0
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
         work = [(ROOT / "models" / "tavern", kind, None) for kind in FILE_TYPES] + [(ROOT / "models" / "tavern", "q4_0", "q8_0")]
@@ -188,10 +232,14 @@ def main():
             work += [(scratch / name, kind, None) for kind in ("f32", "bf16", "q8_0", "q4_1", "q5_0")]
         for folder, kind, head in work:
             count += 1
-            for line in check(folder, scratch / "out.gguf", kind, head):
+            lines = list(check(folder, scratch / "out.gguf", kind, head))
+            if peers and (folder / "tokenizer.json").exists():
+                opened += 1
+                lines += check_llama(peers, folder, scratch / "out.gguf", [1, 4, 595, 305, 267, 910, 36, 2, 5] if folder.name == "tavern" else [1, 5, 9, 30, 44, 2, 17])
+            for line in lines:
                 bad += 1
                 print(f"{folder.name} as {kind}: {line}")
-    print(f"{count} quantised models in gguf-py: {bad} differences")
+    print(f"{count} quantised models in gguf-py, {opened} in llama.cpp: {bad} differences")
     return 1 if bad else 0
 
 
