@@ -54,8 +54,8 @@ export class Scheduler {
   readonly #jobs: Job[] = [];
   readonly #inFrame: Job[] = [];
   #framed = 0;
-  /** Frames so far: whose turn it is to be first. */
-  #turn = 0;
+  /** Whose turn it is to be first. */
+  #first = 0;
   /** Milliseconds that a row has cost of late: how many rows of a prompt fit into a budget. */
   #rowCost = 0;
   #spent = 0;
@@ -107,7 +107,12 @@ export class Scheduler {
     job.done = true;
     if (this.#framed > 0 && this.#inFrame.includes(job)) this.#finish(Infinity);
     const at = this.#jobs.indexOf(job);
-    if (at >= 0) this.#jobs.splice(at, 1);
+    if (at >= 0) this.#takeOut(at);
+  }
+
+  #takeOut(at: number): void {
+    this.#jobs.splice(at, 1);
+    if (at < this.#first) this.#first--;
   }
 
   /** True while some job has something to do. */
@@ -155,8 +160,8 @@ export class Scheduler {
   }
 
   /**
-   * Puts together the next frame: first a row for everybody, in turn, then as much of the prompts as fits, then drafts in what is left. Whose turn it is to be first moves on with every
-   * frame, so that nobody waits for ever where a frame has few rows.
+   * Puts together the next frame: first a row for everybody, in turn, then as much of the prompts as fits, then drafts in what is left. Where a frame has too
+   * few rows or logits for all, the next one begins with the first that went without.
    */
   #compose(budget: number): boolean {
     const { frame } = this.#program;
@@ -166,7 +171,8 @@ export class Scheduler {
     let placed = 0;
     let outputs = frame.maxOutputs;
     const count = this.#jobs.length;
-    const first = count === 0 ? 0 : this.#turn++ % count;
+    const first = count === 0 ? 0 : this.#first % count;
+    let without = -1;
     for (const prompts of [false, true]) {
       if (prompts) room = Math.min(room, this.#rowsWithin(budget, count) - placed);
       for (let i = 0; i < count; i++) {
@@ -182,11 +188,13 @@ export class Scheduler {
           outputs = 0;
           rows--;
         }
+        if (rows === 0 && job.rows === 0 && pending > 0 && !job.done && without < 0) without = (first + i) % count;
         job.rows += rows;
         room -= rows;
         placed += rows;
       }
     }
+    this.#first = without < 0 ? first + 1 : without;
     this.#draft(first, Math.min(frame.maxRows - placed, outputs));
     for (let i = 0; i < count; i++) {
       const job = this.#jobs[(first + i) % count]!;
@@ -277,7 +285,7 @@ export class Scheduler {
   }
 
   #sweep(): void {
-    for (let i = this.#jobs.length - 1; i >= 0; i--) if (this.#jobs[i]!.done) this.#jobs.splice(i, 1);
+    for (let i = this.#jobs.length - 1; i >= 0; i--) if (this.#jobs[i]!.done) this.#takeOut(i);
   }
 
   /** A token from the logits of the row that stands `ahead` rows behind the sequence's last one. */
