@@ -16,7 +16,7 @@ const ADVICE: readonly (readonly [RegExp, string | ((whole: string, name: string
   [/\bpass selective: true\b/, 'pass --selective'],
   [/\buse complete\(\) instead/, 'leave --chat out'],
   [/\bshorten it, start a new session, or let the oldest part go \(whenFull: 'shift'\)/, 'shorten it, or let the oldest part go (--when-full shift)'],
-  [/^"(temperature|topK|topP|minP|repetitionPenalty|seed|maxTokens|whenFull|kvDtype|dtype)"/, (_, name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`],
+  [/(?<=^|: )"(temperature|topK|topP|minP|repetitionPenalty|seed|maxTokens|whenFull|kvDtype|dtype)"/, (_, name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`],
 ];
 
 /**

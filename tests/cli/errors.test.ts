@@ -176,7 +176,7 @@ help('names every command, and for each its options and examples', async () => {
     for (const command of COMMANDS) assert.ok(stdout.includes(`  ${command} `));
   }
   const OPTIONS: Readonly<Record<string, readonly string[]>> = {
-    logits: ['tokens', 'out', 'adapter', 'selective', 'target-modules'],
+    logits: ['tokens', 'out', 'dtype', 'adapter', 'selective', 'target-modules', 'json'],
     inspect: ['model', 'selective', 'target-modules', 'all', 'json'],
     generate: ['prompt', 'tokens', 'chat', 'system', 'adapter', 'selective', 'target-modules', 'max-tokens', 'temperature', 'top-k', 'top-p', 'min-p', 'repetition-penalty', 'seed', 'stop', 'threads', 'json', 'no-color'],
     chat: ['system', 'adapter', 'max-tokens', 'temperature', 'seed', 'json'],

@@ -5,7 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createEngine } from '../../src/index.js';
 import { GOLDEN, ROOT } from '../models/golden.js';
-import { CLI, lorikeet, succeeded, temporaryFolder } from './run.js';
+import { CLI, failedPlainly, lorikeet, succeeded, temporaryFolder } from './run.js';
 
 const TAVERN = `${ROOT}models/tavern`;
 const PIRATE = `${ROOT}adapters/pirate`;
@@ -59,6 +59,35 @@ test('--json: one object; --tokens gives what --prompt gives; --stop and --syste
   const told = await json(TAVERN, '--chat', '--system', 'You are Mara.', '--prompt', 'Hello', '--max-tokens', '1', '--adapter', PIRATE, '--adapter', `${PIRATE}=0`);
   assert.ok(told.promptTokens > alone.promptTokens);
   assert.equal(told.adapters, { pirate: 1, 'pirate#2': 0 });
+});
+test('"tokens" hold the end token that ended the answer, the text does not', async () => {
+  const engine = await createEngine({ model: TAVERN });
+  await engine.adapters.load('pirate', PIRATE);
+  const session = engine.session({ adapters: { pirate: 1 } });
+  for await (const _ of session.say('Hello!'));
+  const ids = session.tokens.slice(session.tokens.length - session.stats.tokens);
+  engine.dispose();
+  const told = await json(TAVERN, '--chat', '--prompt', 'Hello!', '--adapter', PIRATE);
+  assert.is(told.ended, 'end token');
+  assert.equal(told.tokens, ids);
+  const { eos_token_id: end } = JSON.parse(readFileSync(`${TAVERN}/generation_config.json`, 'utf8')) as { eos_token_id: number };
+  assert.is(told.tokens.at(-1), end);
+});
+test('--speculate changes nothing but the time; --kv-dtype and --dtype reach the engine; --when-full', async () => {
+  const plain = await json(TAVERN, '--prompt', 'The door', '--max-tokens', '24');
+  const drafted = await json(TAVERN, '--prompt', 'The door', '--max-tokens', '24', '--speculate');
+  assert.equal([drafted.text, drafted.tokens], [plain.text, plain.tokens]);
+  for (const option of [['--kv-dtype', 'f16'], ['--kv-dtype', 'Q8'], ['--dtype', 'q8_0']] as const) assert.ok((await json(TAVERN, '--prompt', 'The door', '--max-tokens', '4', ...option)).tokens.length > 0);
+  for (const [option, code, hint] of [[['--kv-dtype', 'f8'], 'kv/dtype', /--kv-dtype expected one of f32/], [['--dtype', 'q3'], 'model/dtype', /--dtype expected one of/], [['--when-full', 'burst'], 'session/when-full', /--when-full expected 'stop'/]] as const) {
+    const ran = await lorikeet(['generate', TAVERN, '--prompt', 'The door', ...option]);
+    failedPlainly(ran, code);
+    assert.match(ran.stderr, hint);
+  }
+  const long = ['--tokens', Array.from({ length: 520 }, (_, i) => 40 + (i % 50)).join(','), '--max-tokens', '4'];
+  const full = await lorikeet(['generate', TAVERN, ...long]);
+  failedPlainly(full, 'context/full');
+  assert.match(full.stderr, /--when-full shift/);
+  assert.ok((await json(TAVERN, ...long, '--when-full', 'shift')).tokens.length > 0);
 });
 test('a model without a tokenizer answers with ids', async () => {
   const ran = await lorikeet(['generate', `${GOLDEN}models/llama`, '--tokens', '3,4,5', '--max-tokens', '4']);

@@ -73,6 +73,13 @@ files('the same folder twice is two adapters; scale 0 is the base', async () => 
   assert.ok(difference(twice, base) > 100 * TOLERANCE);
   assert.equal(none, base);
 });
+files('--json: one object', async () => {
+  const out = join(folder, 'told.safetensors');
+  const ran = await lorikeet(['logits', modelOf('llama'), ...tokens, '--adapter', `${modelOf('llama')}/adapters/qv=0.5`, '--out', out, '--json']);
+  succeeded(ran);
+  const { shape } = readTensors(out).get('logits')!;
+  assert.equal(JSON.parse(ran.stdout), { out, tokens: shape[0], outputs: shape[1], adapters: { qv: 0.5 } });
+});
 files('a tokenizer that cannot be used does not matter', async () => {
   const model = join(folder, 'broken-tokenizer');
   cpSync(modelOf('kitchen_sink'), model, { recursive: true });

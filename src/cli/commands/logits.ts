@@ -3,6 +3,7 @@ import { ADAPTER_NOTE, ADAPTER_OPTIONS, adapterArguments, adapterOptions, loadAd
 import { tokenIds } from '../arguments.js';
 import type { Command } from '../command.js';
 import { MODEL_NOTE, MODEL_OPTIONS, openModel } from '../model.js';
+import { printJson } from '../output.js';
 import { openOutput } from '../output-file.js';
 import { Progress } from '../progress.js';
 
@@ -19,6 +20,7 @@ export const logits: Command = {
     out: { value: 'FILE', help: 'Where the result goes. It is written beside and renamed, so a command that fails leaves the path as it was.' },
     dtype: MODEL_OPTIONS.dtype,
     ...ADAPTER_OPTIONS,
+    json: { help: 'Print one JSON object and nothing else: {out, tokens, outputs, adapters}.' },
   },
   notes: [MODEL_NOTE, ADAPTER_NOTE],
   examples: [
@@ -41,6 +43,7 @@ export const logits: Command = {
       const shape = [ids.length, engine.model.outputSize];
       await out.write(streamSafetensors([{ name: 'logits', dtype: 'F32', shape, bytes: () => pieces(new Uint8Array(values.buffer, values.byteOffset, values.byteLength)) }]));
       engine.dispose();
+      if (given.flag('json')) await printJson({ out: given.required('out'), tokens: ids.length, outputs: engine.model.outputSize, adapters: blend });
     } finally {
       progress.clear();
     }
