@@ -31,7 +31,7 @@ export { addLowRank, scaleColumns, scaleRows } from './lora/merge';
 export { layerNorm, rmsNorm, softmax } from './norm/norm';
 
 // activation
-export { accumulate, activate, add, fill, gate, scale } from './activation/activation';
+export { accumulate, activate, add, fill, gate, scale, softcap } from './activation/activation';
 
 // attention
 export { attention } from './attention/attention';

@@ -21,7 +21,7 @@ export {
 export { layerNorm, rmsNorm, softmax } from './norm/reference';
 
 // activation
-export { accumulate, activate, add, fill, gate, scale } from './activation/reference';
+export { accumulate, activate, add, fill, gate, scale, softcap } from './activation/reference';
 
 // attention
 export { angles, attention, inverseFrequencies, kvBlockBytes, kvStore, rope, stretchFrequencies } from './attention/reference';

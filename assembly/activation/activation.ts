@@ -3,6 +3,7 @@
 import { erf4 } from '../simd/erf';
 import { exp4 } from '../simd/exp';
 import { storeLanes } from '../simd/lanes';
+import { tanh4 } from '../simd/tanh';
 
 const RELU: i32 = 0;
 const SILU: i32 = 1;
@@ -82,6 +83,14 @@ export function scale(y: usize, x: usize, s: f32, count: i32): void {
   const end = y + (<usize>(count & ~3) << 2);
   for (; y < end; y += 16, x += 16) v128.store(y, f32x4.mul(v128.load(x), factor));
   if (count & 3) storeLanes(y, f32x4.mul(v128.load(x), factor), count & 3);
+}
+
+/** y = cap·tanh(x / cap): Gemma2's soft bound of logits */
+export function softcap(y: usize, x: usize, cap: f32, count: i32): void {
+  const most = f32x4.splat(cap), slope = f32x4.splat(1 / cap);
+  const end = y + (<usize>(count & ~3) << 2);
+  for (; y < end; y += 16, x += 16) v128.store(y, f32x4.mul(most, tanh4(f32x4.mul(v128.load(x), slope))));
+  if (count & 3) storeLanes(y, f32x4.mul(most, tanh4(f32x4.mul(v128.load(x), slope))), count & 3);
 }
 
 /** y = value in each element. */

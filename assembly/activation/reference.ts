@@ -42,6 +42,10 @@ export function scale(y: usize, x: usize, s: f32, count: i32): void {
   for (let i = 0; i < count; i++) store<f32>(y + <usize>i * 4, load<f32>(x + <usize>i * 4) * s);
 }
 
+export function softcap(y: usize, x: usize, cap: f32, count: i32): void {
+  for (let i = 0; i < count; i++) store<f32>(y + <usize>i * 4, <f32>(<f64>cap * NativeMath.tanh(<f64>load<f32>(x + <usize>i * 4) / <f64>cap)));
+}
+
 export function fill(y: usize, value: f32, count: i32): void {
   for (let i = 0; i < count; i++) store<f32>(y + <usize>i * 4, value);
 }

@@ -4,7 +4,7 @@
 // 32 / group consecutive rows) go through a block together, four at a time, through the tiles of tiles.ts. None of that shows in the result: for one vector
 //
 //   for each block of 32 absolute positions that it sees, in order:
-//     s_t = scale · Σ_d q_d·k_t,d      over d in order
+//     s_t = scale · Σ_d q_d·k_t,d      over d in order; with a softcap softcap·tanh(s_t / softcap)
 //     m' = max(m, max s_t);  a = e^(m − m');  p_t = e^(s_t − m')
 //     l = l·a + Σ p_t;  o = o·a + Σ_t p_t·v_t      over the t it sees, in order
 //   y = o / l
@@ -29,7 +29,7 @@ import { scores1, scores2, scores3, scores4, values1, values2, values3, values4 
 const VECTORS: i32 = 32;
 
 export function attention(y: usize, ldy: i32, q: usize, ldq: i32, table: usize, position: i32, rows: i32, heads: i32, kvHeads: i32, headDim: i32, scale: f32,
-    window: i32, dtype: i32, scratch: usize, from: i32, to: i32): void {
+    softcap: f32, window: i32, dtype: i32, scratch: usize, from: i32, to: i32): void {
   const group = heads / kvHeads;
   const chunk = max<i32>(1, VECTORS / group);
   for (let kvHead = from; kvHead < to; kvHead++) {
@@ -37,15 +37,15 @@ export function attention(y: usize, ldy: i32, q: usize, ldq: i32, table: usize, 
     for (let i = 0; i < rows; i += chunk) {
       const yi = y + column + <usize>i * (<usize>ldy << 2), qi = q + column + <usize>i * (<usize>ldq << 2);
       const count = min<i32>(chunk, rows - i);
-      if (dtype == F32 || dtype == F16) chunkOfRows(yi, <usize>ldy << 2, qi, <usize>ldq << 2, table, position + i, count, group, kvHead, headDim, scale, window, dtype, scratch);
-      else chunkOfBytes(yi, <usize>ldy << 2, qi, <usize>ldq << 2, table, position + i, count, group, kvHead, headDim, scale, window, scratch);
+      if (dtype == F32 || dtype == F16) chunkOfRows(yi, <usize>ldy << 2, qi, <usize>ldq << 2, table, position + i, count, group, kvHead, headDim, scale, softcap, window, dtype, scratch);
+      else chunkOfBytes(yi, <usize>ldy << 2, qi, <usize>ldq << 2, table, position + i, count, group, kvHead, headDim, scale, softcap, window, scratch);
     }
   }
 }
 
 /** rows × group vectors; vector j is head j % group of row j / group. */
 function chunkOfRows(y: usize, ldy: usize, q: usize, ldq: usize, table: usize, position: i32, rows: i32, group: i32, kvHead: i32, headDim: i32,
-    scale: f32, window: i32, dtype: i32, scratch: usize): void {
+    scale: f32, softcap: f32, window: i32, dtype: i32, scratch: usize): void {
   const vectors = rows * group;
   const headBytes = <usize>headDim << 2;
   const outBytes = <usize>((headDim + 7) & ~7) << 2;
@@ -64,11 +64,11 @@ function chunkOfRows(y: usize, ldy: usize, q: usize, ldq: usize, table: usize, p
     const keys = blockOf(table, block) + <usize>kvHead * whole, values = keys + half;
     if (dtype == F32) {
       fetch(keys, whole);
-      partOfBlock(q, ldq, position, vectors, group, headDim, scale, window, block * BLOCK, keys, values, 0, 0, scratch, outs, outBytes, sums);
+      partOfBlock(q, ldq, position, vectors, group, headDim, scale, softcap, window, block * BLOCK, keys, values, 0, 0, scratch, outs, outBytes, sums);
     } else {
       widenHalves(wideKeys, keys + 128, headDim);
       widenHalves(wideValues, values + 128, headDim);
-      partOfBlock(q, ldq, position, vectors, group, headDim, scale, window, block * BLOCK, wideKeys, wideValues, keys, values, scratch, outs, outBytes, sums);
+      partOfBlock(q, ldq, position, vectors, group, headDim, scale, softcap, window, block * BLOCK, wideKeys, wideValues, keys, values, scratch, outs, outBytes, sums);
     }
   }
 
@@ -79,7 +79,7 @@ function chunkOfRows(y: usize, ldy: usize, q: usize, ldq: usize, table: usize, p
 }
 
 /** The vectors against a head's keys and values in the block that begins at position `start`; of halves, with the scales of both. */
-function partOfBlock(q: usize, ldq: usize, position: i32, vectors: i32, group: i32, headDim: i32, scale: f32, window: i32, start: i32, keys: usize, values: usize,
+function partOfBlock(q: usize, ldq: usize, position: i32, vectors: i32, group: i32, headDim: i32, scale: f32, softcap: f32, window: i32, start: i32, keys: usize, values: usize,
     keyScales: usize, valueScales: usize, scratch: usize, outs: usize, outBytes: usize, sums: usize): void {
   const headBytes = <usize>headDim << 2;
   for (let j = 0; j < vectors; j += 4) {
@@ -96,7 +96,7 @@ function partOfBlock(q: usize, ldq: usize, position: i32, vectors: i32, group: i
     const q0 = q + <usize>row0 * ldq + <usize>(j - row0 * group) * headBytes;
     if (count == 1) {
       scores1(weights, q0, keys, headDim);
-      softmaxOfBlock(weights, keyScales, out, outBytes, sum, scale, from0, to0);
+      softmaxOfBlock(weights, keyScales, out, outBytes, sum, scale, softcap, from0, to0);
       if (valueScales) multiply(weights, valueScales);
       values1(out, weights, values, headBytes, outBytes, from0, to0);
       continue;
@@ -119,12 +119,12 @@ function partOfBlock(q: usize, ldq: usize, position: i32, vectors: i32, group: i
         const q3 = q + <usize>row3 * ldq + <usize>(j + 3 - row3 * group) * headBytes;
         from3 = seenFrom(p3, window, start); to3 = seenTo(p3, start);
         scores4(weights, q0, q1, q2, q3, keys, headDim);
-        softmaxOfBlock(weights + 384, keyScales, out + 3 * outBytes, outBytes, sum + 24, scale, from3, to3);
+        softmaxOfBlock(weights + 384, keyScales, out + 3 * outBytes, outBytes, sum + 24, scale, softcap, from3, to3);
       }
-      softmaxOfBlock(weights + 256, keyScales, out + 2 * outBytes, outBytes, sum + 16, scale, from2, to2);
+      softmaxOfBlock(weights + 256, keyScales, out + 2 * outBytes, outBytes, sum + 16, scale, softcap, from2, to2);
     }
-    softmaxOfBlock(weights + 128, keyScales, out + outBytes, outBytes, sum + 8, scale, from1, to1);
-    softmaxOfBlock(weights, keyScales, out, outBytes, sum, scale, from0, to0);
+    softmaxOfBlock(weights + 128, keyScales, out + outBytes, outBytes, sum + 8, scale, softcap, from1, to1);
+    softmaxOfBlock(weights, keyScales, out, outBytes, sum, scale, softcap, from0, to0);
 
     if (valueScales) for (let n = 0; n < count; n++) multiply(weights + (<usize>n << 7), valueScales);
 

@@ -12,7 +12,7 @@ import { bytesOfQuery, bytesOfWeights, scores1, scores2, scores3, scores4, value
 
 /** rows × group vectors; vector j is head j % group of row j / group. */
 export function chunkOfBytes(y: usize, ldy: usize, q: usize, ldq: usize, table: usize, position: i32, rows: i32, group: i32, kvHead: i32, headDim: i32,
-    scale: f32, window: i32, scratch: usize): void {
+    scale: f32, softcap: f32, window: i32, scratch: usize): void {
   const vectors = rows * group;
   const columns = <usize>((headDim + 7) & ~7);
   const outBytes = columns << 2, qBytes = columns << 1;
@@ -53,7 +53,7 @@ export function chunkOfBytes(y: usize, ldy: usize, q: usize, ldq: usize, table: 
           const p = position + (i + n) / group;
           const s = weights + (<usize>n << 7), m = sum + (<usize>n << 4);
           const begin = seenFrom(p, window, start), stop = seenTo(p, start);
-          softmaxOfBlock(s, 0, out + <usize>n * outBytes, outBytes, m, load<f32>(m, 8), begin, stop);
+          softmaxOfBlock(s, 0, out + <usize>n * outBytes, outBytes, m, load<f32>(m, 8), softcap, begin, stop);
           store<f32>(m, bytesOfWeights(s, scales, begin, stop), 12);
         }
         const values = scales + 128;

@@ -168,10 +168,11 @@ export function kvStore(table: usize, k: usize, ldk: i32, v: usize, ldv: i32, po
   }
 }
 
-function score(q: usize, table: usize, position: i32, kvHead: i32, headDim: i32, dtype: i32, scale: f64): f64 {
+function score(q: usize, table: usize, position: i32, kvHead: i32, headDim: i32, dtype: i32, scale: f64, softcap: f64): f64 {
   let s: f64 = 0;
   for (let d = 0; d < headDim; d++) s += <f64>load<f32>(q + <usize>d * 4) * element(table, position, kvHead, headDim, dtype, 0, d);
-  return s * scale;
+  s *= scale;
+  return softcap > 0 ? softcap * NativeMath.tanh(s / softcap) : s;
 }
 
 /** The row of sums of `attention`: up to 256 f64. */
@@ -179,7 +180,7 @@ const SUMS: usize = memory.data(256 * 8, 16);
 
 /** The textbook softmax over what the cache holds of all keys a row sees, in f64; `scratch` is not used; headDim at most 256. */
 export function attention(y: usize, ldy: i32, q: usize, ldq: i32, table: usize, position: i32, rows: i32, heads: i32, kvHeads: i32, headDim: i32, scale: f32,
-    window: i32, dtype: i32, scratch: usize, from: i32, to: i32): void {
+    softcap: f32, window: i32, dtype: i32, scratch: usize, from: i32, to: i32): void {
   const group = heads / kvHeads;
   for (let i = 0; i < rows; i++) {
     const last = position + i;
@@ -188,10 +189,10 @@ export function attention(y: usize, ldy: i32, q: usize, ldq: i32, table: usize, 
       const query = q + (<usize>i * <usize>ldq + <usize>h * <usize>headDim) * 4;
       const out = y + (<usize>i * <usize>ldy + <usize>h * <usize>headDim) * 4;
       let top: f64 = -Infinity, total: f64 = 0;
-      for (let t = first; t <= last; t++) top = max<f64>(top, score(query, table, t, h / group, headDim, dtype, <f64>scale));
+      for (let t = first; t <= last; t++) top = max<f64>(top, score(query, table, t, h / group, headDim, dtype, <f64>scale, <f64>softcap));
       for (let d = 0; d < headDim; d++) store<f64>(SUMS + <usize>d * 8, 0);
       for (let t = first; t <= last; t++) {
-        const p = NativeMath.exp(score(query, table, t, h / group, headDim, dtype, <f64>scale) - top);
+        const p = NativeMath.exp(score(query, table, t, h / group, headDim, dtype, <f64>scale, <f64>softcap) - top);
         total += p;
         for (let d = 0; d < headDim; d++) {
           const sum = SUMS + <usize>d * 8;

@@ -1,6 +1,7 @@
 // The online softmax of one vector over one block of 32 positions, and what a block's positions a query sees.
 import { exp1, exp4 } from '../simd/exp';
 import { laneMask, maxLanes, storeLanes, sumLanes } from '../simd/lanes';
+import { tanh4 } from '../simd/tanh';
 import { BLOCK } from './kv';
 
 /** The first position that the row at p sees. */
@@ -26,12 +27,17 @@ export function seenTo(p: i32, start: i32): i32 {
 
 /**
  * Turns the 32 scores into weights, of which only from … to are meant; scales o and l (`sum`: m, l) to the new maximum and adds the weights to l.
- * `scales`: 32 factors of the scores, or 0.
+ * `scales`: 32 factors of the scores, or 0. `softcap`: scores s become softcap·tanh(s / softcap), or 0.
  */
-export function softmaxOfBlock(scores: usize, scales: usize, out: usize, outBytes: usize, sum: usize, scale: f32, from: i32, to: i32): void {
+export function softmaxOfBlock(scores: usize, scales: usize, out: usize, outBytes: usize, sum: usize, scale: f32, softcap: f32, from: i32, to: i32): void {
   if (from >= to) return;
   if (scales) {
     for (let at: usize = 0; at < 128; at += 16) v128.store(scores + at, f32x4.mul(v128.load(scores + at), v128.load(scales + at)));
+  }
+  if (softcap > 0) {
+    const cap = f32x4.splat(softcap), slope = f32x4.splat(scale / softcap);
+    for (let at: usize = 0; at < 128; at += 16) v128.store(scores + at, f32x4.mul(cap, tanh4(f32x4.mul(v128.load(scores + at), slope))));
+    scale = 1;
   }
   const factor = f32x4.splat(scale);
   const hidden = f32x4.splat(-Infinity);

@@ -19,8 +19,7 @@ import { maxLanes } from '../simd/lanes';
 }
 
 /** 16 weights d·q − m; without a minimum d·q alone, whose zero keeps its sign. */
-// @ts-ignore: decorator
-@inline export function spread<M>(dst: usize, q: v128, d: v128, m: v128): void {
+export function spread<M>(dst: usize, q: v128, d: v128, m: v128): void {
   const low = i16x8.extend_low_i8x16_s(q), high = i16x8.extend_high_i8x16_s(q);
   let a = f32x4.mul(d, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(low)));
   let b = f32x4.mul(d, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(low)));
@@ -43,8 +42,7 @@ export type Minimum = i32;
 export type NoMinimum = u32;
 
 /** Bit i of the 16 bits at p as 16 in byte i. */
-// @ts-ignore: decorator
-@inline export function fifths(p: usize): v128 {
+export function fifths(p: usize): v128 {
   const bytes = i8x16.swizzle(v128.load16_splat(p), i8x16(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
   const bit = i8x16(1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128);
   return v128.and(i8x16.eq(v128.and(bytes, bit), bit), i8x16.splat(16));
@@ -164,8 +162,7 @@ export function narrowBlocks(dst: usize, src: usize, blocks: i32, dtype: i32): v
 }
 
 /** 16 values (x − above)·by + middle, cut to integers, as unsigned bytes. Taking off an `above` of 0 changes nothing. */
-// @ts-ignore: decorator
-@inline function sixteen(src: usize, above: v128, by: v128, middle: v128): v128 {
+function sixteen(src: usize, above: v128, by: v128, middle: v128): v128 {
   const a = i32x4.trunc_sat_f32x4_s(f32x4.add(f32x4.mul(f32x4.sub(v128.load(src), above), by), middle));
   const b = i32x4.trunc_sat_f32x4_s(f32x4.add(f32x4.mul(f32x4.sub(v128.load(src, 16), above), by), middle));
   const c = i32x4.trunc_sat_f32x4_s(f32x4.add(f32x4.mul(f32x4.sub(v128.load(src, 32), above), by), middle));

@@ -36,7 +36,7 @@ const tables = Object.fromEntries(Object.entries(CACHES).map(([name, dtype]) => 
     return table;
   })];
 }));
-const attend = (table, position, count, dtype) => kernels.attention(y, HEADS * HEAD_DIM, q, HEADS * HEAD_DIM, table, position, count, HEADS, KV_HEADS, HEAD_DIM, 0.125, 0, dtype, scratch, 0, KV_HEADS);
+const attend = (table, position, count, dtype) => kernels.attention(y, HEADS * HEAD_DIM, q, HEADS * HEAD_DIM, table, position, count, HEADS, KV_HEADS, HEAD_DIM, 0.125, 0, 0, dtype, scratch, 0, KV_HEADS);
 
 const line = (what, samples, work) => {
   const times = Object.keys(CACHES).map((name) => `${name} ${(median(samples[name]) / 1000).toFixed(3)} ms (${(work / median(samples[name]) / 1000).toFixed(1)} GMAC/s)`);

@@ -59,6 +59,8 @@ const TARGETS_BY_ARCHITECTURE: Readonly<Record<string, readonly string[]>> = {
   mistral: ['q_proj', 'v_proj'],
   qwen2: ['q_proj', 'v_proj'],
   qwen3: ['q_proj', 'v_proj'],
+  gemma: ['q_proj', 'v_proj'],
+  gemma2: ['q_proj', 'v_proj'],
   gemma3_text: ['q_proj', 'v_proj'],
   gpt2: ['c_attn'],
 };

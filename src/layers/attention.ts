@@ -13,15 +13,17 @@ export interface Attention {
   readonly spec: AttentionSpec;
 }
 
-/** softmax(q kᵀ · scale) v, projected. x [rows, hidden] → [rows, hidden] */
-export function attend(ops: Ops, layer: Attention, x: Value, angles: Value): Value {
+/** softmax(q kᵀ · scale) v, projected. x [rows, hidden] → [rows, hidden]; without angles heads don't turn with the position. */
+export function attend(ops: Ops, layer: Attention, x: Value, angles: Value | null): Value {
   const { heads, kvHeads, headDim } = layer.spec;
   let q = ops.linear(layer.q, x);
   let k = ops.linear(layer.k, x);
   const v = ops.linear(layer.v, x);
   if (layer.qNorm) q = ops.norm(layer.qNorm, q, heads);
   if (layer.kNorm) k = ops.norm(layer.kNorm, k, kvHeads);
-  ops.rope(q, angles, heads, headDim);
-  ops.rope(k, angles, kvHeads, headDim);
+  if (angles) {
+    ops.rope(q, angles, heads, headDim);
+    ops.rope(k, angles, kvHeads, headDim);
+  }
   return ops.linear(layer.o, ops.attention(q, k, v, layer.spec));
 }

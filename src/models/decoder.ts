@@ -12,7 +12,7 @@ import type { Built } from './architecture.js';
 interface Block {
   readonly inputNorm: Norm;
   readonly attention: Attention;
-  /** Gemma3 normalises what attention and MLP put out, too. */
+  /** Gemma2 and Gemma3 normalise what attention and MLP put out, too. */
   readonly attentionNorm: Norm | null;
   readonly mlpInputNorm: Norm;
   readonly mlp: GatedMlp;
@@ -23,7 +23,7 @@ interface Block {
 const ROPE_FACTORS = 'rope_freqs.weight';
 const ROPE_KINDS = { default: 0, linear: 1, llama3: 2 } as const;
 
-/** Llama, Mistral, Qwen2, Qwen3 and Gemma3's text model: one forward pass, told apart by data. */
+/** Llama, Mistral, Qwen2, Qwen3, SmolLM3, Gemma, Gemma2 and Gemma3's text model: one forward pass, told apart by data. */
 export function buildDecoder(fields: Readonly<Record<string, unknown>>, checkpoint: Checkpoint, dtype?: DtypeCode): Built {
   const config = decoderConfig(fields, checkpoint.metadata ? 'the GGUF' : 'config.json');
   const { hiddenSize, intermediateSize, headDim, heads, kvHeads, eps, vocabSize } = config;
@@ -47,7 +47,7 @@ export function buildDecoder(fields: Readonly<Record<string, unknown>>, checkpoi
         o: linear(`${at}.self_attn.o_proj`, hiddenSize, heads * headDim, config.outBias),
         qNorm: config.headNorms ? norm(`${at}.self_attn.q_norm`, headDim) : null,
         kNorm: config.headNorms ? norm(`${at}.self_attn.k_norm`, headDim) : null,
-        spec: { layer: i, heads, kvHeads, headDim, scale: config.attentionScale, window: config.windows[i]! },
+        spec: { layer: i, heads, kvHeads, headDim, scale: config.attentionScale, softcap: config.attentionSoftcap, window: config.windows[i]! },
       },
       attentionNorm: config.sandwichNorms ? norm(`${at}.post_attention_layernorm`, hiddenSize) : null,
       mlpInputNorm: norm(`${at}.${config.sandwichNorms ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'}`, hiddenSize),
@@ -68,18 +68,19 @@ export function buildDecoder(fields: Readonly<Record<string, unknown>>, checkpoi
   const frequencies = config.ropes.map(() => weights.plan.vector(headDim / 2));
   const factors = weights.has(ROPE_FACTORS) ? weights.vector(ROPE_FACTORS, headDim / 2) : null;
 
-  /** tokens → embed → n × (norm → attention → add → norm → MLP → add) → norm → head */
+  /** tokens → embed → n × (norm → attention → add → norm → MLP → add) → norm → head; Gemma2 bounds the logits */
   const forward = (ops: Ops): Value => {
     const angles = frequencies.map((f) => ops.angles(f.ptr, headDim / 2, 1));
     let x = ops.embed(embedding);
     for (const block of blocks) {
-      const turn = angles[config.ropeOf[block.attention.spec.layer]!]!;
+      const turn = angles[config.ropeOf[block.attention.spec.layer]!] ?? null;
       const attended = attend(ops, block.attention, ops.norm(block.inputNorm, x), turn);
       x = ops.add(x, block.attentionNorm ? ops.norm(block.attentionNorm, attended) : attended);
       const fed = gatedMlp(ops, block.mlp, ops.norm(block.mlpInputNorm, x));
       x = ops.add(x, block.mlpNorm ? ops.norm(block.mlpNorm, fed) : fed);
     }
-    return ops.linear(head, ops.norm(finalNorm, ops.outputs(x)));
+    const logits = ops.linear(head, ops.norm(finalNorm, ops.outputs(x)));
+    return config.logitSoftcap > 0 ? ops.softcap(logits, config.logitSoftcap) : logits;
   };
 
   const prepare = ({ kernels }: Runtime): void => {

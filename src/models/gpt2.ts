@@ -44,7 +44,7 @@ export function buildGpt2(fields: Readonly<Record<string, unknown>>, checkpoint:
       norm2: norm(`${at}.ln_2`),
       up: conv1D(`${at}.mlp.c_fc`, inner, width),
       down: conv1D(`${at}.mlp.c_proj`, width, inner),
-      spec: { layer: i, heads, kvHeads: heads, headDim, scale: 1 / Math.sqrt(headDim), window: 0 },
+      spec: { layer: i, heads, kvHeads: heads, headDim, scale: 1 / Math.sqrt(headDim), softcap: 0, window: 0 },
     };
   });
   const finalNorm = norm('transformer.ln_f');

@@ -22,13 +22,14 @@ export interface Value {
 export const ACTIVATIONS = { relu: 0, silu: 1, gelu: 2, gelu_tanh: 3 } as const;
 export type Activation = keyof typeof ACTIVATIONS;
 
-/** Causal attention with grouped heads over the KV cache of one layer. window 0: every earlier position. */
+/** Causal attention with grouped heads over the KV cache of one layer. window 0: every earlier position; softcap 0: scores as they are, else softcap·tanh(score / softcap). */
 export interface AttentionSpec {
   readonly layer: number;
   readonly heads: number;
   readonly kvHeads: number;
   readonly headDim: number;
   readonly scale: number;
+  readonly softcap: number;
   readonly window: number;
 }
 
@@ -47,6 +48,7 @@ export type Op = { readonly reads: readonly Value[]; readonly writes: readonly V
   | { readonly op: 'activate'; readonly y: Value; readonly x: Value; readonly kind: number }
   | { readonly op: 'gate'; readonly y: Value; readonly g: Value; readonly u: Value; readonly kind: number }
   | { readonly op: 'add'; readonly y: Value; readonly a: Value; readonly b: Value }
+  | { readonly op: 'softcap'; readonly y: Value; readonly x: Value; readonly cap: number }
   | { readonly op: 'outputs'; readonly y: Value; readonly x: Value }
 );
 
@@ -70,6 +72,8 @@ export interface Ops {
   /** act(g) ⊙ u. */
   gate(kind: Activation, g: Value, u: Value): Value;
   add(a: Value, b: Value): Value;
+  /** cap·tanh(x / cap). */
+  softcap(x: Value, cap: number): Value;
   /** Columns from … from + width: a view. */
   slice(x: Value, from: number, width: number): Value;
   /** The rows whose logits are wanted. */

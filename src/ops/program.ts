@@ -116,20 +116,21 @@ export class Program {
       case 'angles': return kernels.angles(op.y.ptr, frame.positions, op.frequencies, frame.tokens.rows, op.y.width / 2, op.scaling);
       case 'rope': return kernels.rope(op.x.ptr, op.x.ld, op.angles.ptr, frame.tokens.rows, op.heads, op.headDim, op.rotaryDim);
       case 'attention': {
-        const { layer, heads, kvHeads, headDim, scale, window } = op.spec;
+        const { layer, heads, kvHeads, headDim, scale, softcap, window } = op.spec;
         const { segments, count } = frame.tokens;
         for (let i = 0; i < count; i++) {
           const { from, rows, position, table, tableStride, kvDtype } = segments[i]!;
           const layerTable = table + layer * tableStride;
           kernels.kvStore(layerTable, op.k.ptr + from * op.k.ld * 4, op.k.ld, op.v.ptr + from * op.v.ld * 4, op.v.ld, position, rows, kvHeads, headDim, kvDtype);
           kernels.attention(op.y.ptr + from * op.y.ld * 4, op.y.ld, op.q.ptr + from * op.q.ld * 4, op.q.ld, layerTable, position, rows, heads, kvHeads, headDim,
-            scale, window, kvDtype, op.scratch.ptr, 0, kvHeads);
+            scale, softcap, window, kvDtype, op.scratch.ptr, 0, kvHeads);
         }
         return;
       }
       case 'activate': return kernels.activate(op.y.ptr, op.x.ptr, frame[op.y.domain as 'tokens'].rows * op.x.width, op.kind);
       case 'gate': return kernels.gate(op.y.ptr, op.g.ptr, op.u.ptr, frame[op.y.domain as 'tokens'].rows * op.g.width, op.kind);
       case 'add': return kernels.add(op.y.ptr, op.a.ptr, op.b.ptr, frame[op.y.domain as 'tokens'].rows * op.a.width);
+      case 'softcap': return kernels.softcap(op.y.ptr, op.x.ptr, op.cap, frame[op.y.domain as 'tokens'].rows * op.x.width);
       case 'outputs': return kernels.copyRows(op.y.ptr, op.y.ld, op.x.ptr, op.x.ld, frame.outputRows, frame.outputs.rows, op.x.width);
     }
   }

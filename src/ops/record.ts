@@ -114,6 +114,12 @@ export function record(forward: (ops: Ops) => Value, attentionScratch: Attention
       list.push({ op: 'gate', reads: [g, u], writes: [y], y, g, u, kind: ACTIVATIONS[kind] });
       return y;
     },
+    softcap(x, cap) {
+      expectWhole('softcap', x);
+      const y = value(x.width, x.domain);
+      list.push({ op: 'softcap', reads: [x], writes: [y], y, x, cap });
+      return y;
+    },
     add(a, b) {
       expectWhole('add', a, b);
       same('add', a, b);

@@ -50,6 +50,7 @@ export interface Kernels {
   gate(y: N, g: N, u: N, count: N, kind: N): void;
   add(y: N, a: N, b: N, count: N): void;
   scale(y: N, x: N, s: N, count: N): void;
+  softcap(y: N, x: N, cap: N, count: N): void;
   fill(y: N, value: N, count: N): void;
   accumulate(y: N, x: N, s: N, count: N): void;
   softmax(y: N, x: N, m: N, n: N): void;
@@ -60,7 +61,7 @@ export interface Kernels {
   rope(x: N, ldx: N, angles: N, rows: N, heads: N, headDim: N, rotaryDim: N): void;
   kvStore(table: N, k: N, ldk: N, v: N, ldv: N, position: N, rows: N, kvHeads: N, headDim: N, dtype: N): void;
   kvBlockBytes(kvHeads: N, headDim: N, dtype: N): N;
-  attention(y: N, ldy: N, q: N, ldq: N, table: N, position: N, rows: N, heads: N, kvHeads: N, headDim: N, scale: N, window: N, dtype: N, scratch: N, from: N, to: N): void;
+  attention(y: N, ldy: N, q: N, ldq: N, table: N, position: N, rows: N, heads: N, kvHeads: N, headDim: N, scale: N, softcap: N, window: N, dtype: N, scratch: N, from: N, to: N): void;
   // sample
   argmax(x: N, n: N): N;
   penalize(x: N, n: N, history: N, count: N, penalty: N, scratch: N): void;

@@ -166,6 +166,13 @@ ADAPTERS = {
         "save_embed": dict(QV, modules_to_save=["embed_tokens"]),
     },
     "gemma3_old": {"qv": QV},
+    "smollm3": {"all": dict(target_modules=LINEAR, r=3, lora_alpha=4.5)},
+    "gemma": {"all": dict(target_modules=LINEAR, r=3, lora_alpha=4.5), "by_architecture": dict(r=2, lora_alpha=4, EDIT=dict(target_modules=None))},
+    "gemma2": {
+        "all": dict(target_modules=LINEAR, r=3, lora_alpha=4.5),
+        "by_architecture": dict(r=2, lora_alpha=4, EDIT=dict(target_modules=None)),
+        "embed": dict(target_modules=["embed_tokens", "q_proj"], r=2, lora_alpha=3),
+    },
     "gpt2": {
         "c_attn": dict(target_modules=["c_attn"], r=4, lora_alpha=6, fan_in_fan_out=True),
         "all": dict(target_modules=["c_attn", "c_proj", "c_fc"], r=3, lora_alpha=4, fan_in_fan_out=True),

@@ -30,6 +30,7 @@ BLENDS = {
     "qwen2": [dict(all=-0.7), dict(bias_lora_only=0.5), dict(bias_all=1, all=0.5), dict(lora_bias=0.5, all=0.5), dict(dora=1, all=1)],
     "qwen3": [dict(all=0.5), dict(all=0.5, by_architecture=1), dict(save_qk_norms=1, all=-0.7)],
     "gemma3": [dict(all=0.5), dict(embed=-0.7), dict(dora_embed=0.5), dict(all=1, embed=1), dict(all=0.5, tokens=1)],
+    "gemma2": [dict(all=0.5, embed=1)],
     "gpt2": [dict(c_attn=0.5), dict(dora=-0.7), dict(c_attn=1, all=0.5), dict(dora=1, all=0.5, wte=1), dict(bias_all=1, all=0.5), dict(lora_bias=0.5)],
     "kitchen_sink": [
         dict(everything=0.5), dict(conv1d=-0.7), dict(dora=0.5), dict(lora_bias=0.5), dict(embedding=1, conv1d=1, linear=1),

@@ -52,6 +52,13 @@ MODELS = {
             ),
         ),
     ),
+    "smollm3": (transformers.SmolLM3Config, dict(SMALL, num_hidden_layers=4, no_rope_layer_interval=3, pad_token_id=0, tie_word_embeddings=True)),
+    "gemma": (transformers.GemmaConfig, dict(SMALL, num_hidden_layers=2, head_dim=10, tie_word_embeddings=True)),
+    "gemma2": (
+        transformers.Gemma2Config,
+        # bounds that bite: scores and logits are about as large
+        dict(SMALL, head_dim=10, query_pre_attn_scalar=14, sliding_window=4, tie_word_embeddings=True, attn_logit_softcapping=1.5, final_logit_softcapping=3.0),
+    ),
     "gemma3_old": (
         transformers.Gemma3TextConfig,
         dict(SMALL, head_dim=10, query_pre_attn_scalar=14, sliding_window=4, tie_word_embeddings=True),

@@ -57,6 +57,8 @@ export const activationChecks: Check[] = [
         bench.call(kernel, y, ...args, count);
         bench.same(kernel, y, count);
       }
+      bench.call('softcap', y, bench.f32(Array.from({ length: count }, () => (2 * bench.random() - 1) * 90)), 30, count);
+      bench.close('softcap', y, count, 1e-6, 3);
       bench.untouched('elementwise');
     },
   } satisfies Check)),

@@ -8,6 +8,7 @@ interface Shape {
   length: number;
   rows: number;
   window: number;
+  softcap?: number;
 }
 
 const shapes: Shape[] = [
@@ -26,6 +27,8 @@ const shapes: Shape[] = [
   { heads: 2, kvHeads: 2, headDim: 16, length: 150, rows: 150, window: 5 },
   { heads: 2, kvHeads: 2, headDim: 16, length: 130, rows: 70, window: 1 },
   { heads: 2, kvHeads: 1, headDim: 24, length: 130, rows: 1, window: 64 },
+  { heads: 4, kvHeads: 2, headDim: 16, length: 70, rows: 40, window: 0, softcap: 1.5 },
+  { heads: 3, kvHeads: 1, headDim: 20, length: 67, rows: 33, window: 35, softcap: 50 },
 ];
 
 /** Floats of scratch, as attention.ts gives them. */
@@ -67,10 +70,10 @@ function prepare(bench: Bench, s: Shape, { code: dtype }: Cache, magnitude = 1):
 
 function attend(kernel: (...args: number[]) => unknown, s: Shape, p: Prepared, row: number, rows: number, from = 0, to = s.kvHeads): void {
   kernel(p.y + 4 * row * p.ldy, p.ldy, p.q + 4 * row * p.ldq, p.ldq, p.table, s.length - s.rows + row, rows, s.heads, s.kvHeads, s.headDim,
-    Math.fround(1 / Math.sqrt(s.headDim)), s.window, p.dtype, p.scratch, from, to);
+    Math.fround(1 / Math.sqrt(s.headDim)), s.softcap ?? 0, s.window, p.dtype, p.scratch, from, to);
 }
 
-const title = (s: Shape, { name }: Cache): string => `${name}, ${s.rows} of ${s.length} positions, ${s.heads}/${s.kvHeads} heads of ${s.headDim}${s.window ? `, window ${s.window}` : ''}`;
+const title = (s: Shape, { name }: Cache): string => `${name}, ${s.rows} of ${s.length} positions, ${s.heads}/${s.kvHeads} heads of ${s.headDim}${s.window ? `, window ${s.window}` : ''}${s.softcap ? `, softcap ${s.softcap}` : ''}`;
 
 export const attentionChecks: Check[] = [
   ...shapes.flatMap((s) => caches.map((cache) => ({

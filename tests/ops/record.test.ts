@@ -9,7 +9,7 @@ import { record } from '../../src/ops/record.js';
 
 const linear = (n: number, k: number): Linear => ({ kind: 'linear', path: 'proj', slot: 0, weight: { ptr: 0, dtype: 0, n, k }, bias: null, transposed: false, isOutputHead: false, tied: false });
 const norm = (n: number): Norm => ({ kind: 'norm', path: 'norm', slot: 0, form: 'rms', weight: { ptr: 0, n }, bias: null, eps: 1e-6, offset: 0 });
-const SPEC = { layer: 0, heads: 2, kvHeads: 1, headDim: 4, scale: 1, window: 0 };
+const SPEC = { layer: 0, heads: 2, kvHeads: 1, headDim: 4, scale: 1, softcap: 0, window: 0 };
 const WRONG: Readonly<Record<string, (ops: Ops) => Value>> = {
   'linear over another width': (ops) => ops.linear(linear(3, 4), ops.input(5)),
   'norm over another width': (ops) => ops.norm(norm(4), ops.input(5)),

@@ -87,7 +87,7 @@ const PATHS = {
   'load llama3': loading('llama3'), 'load GGUF': loading('llama3.gguf'), 'load gpt2': loading('gpt2'), 'load kitchen_sink': loading('kitchen_sink'),
   'load an adapter': adapterOf('llama', 'all'), 'load an embedding': adapterOf('llama', 'embed'), 'load DoRA': adapterOf('llama', 'dora'), 'load DoRA of an embedding': adapterOf('llama', 'dora_embed'), 'load tokens': adapterOf('llama', 'tokens'),
   'llama': golden('llama', 'base'), 'llama LoRA': golden('llama', 'qv+all'), 'llama DoRA': golden('llama', 'dora+qv'), 'llama embedding': golden('llama', 'embed'), 'llama tokens': golden('llama', 'tokens'), 'tied tokens': golden('llama_tied', 'tokens'),
-  'qwen3': golden('qwen3', 'all'), 'gpt2': golden('gpt2', 'all'), 'gemma3': golden('gemma3', 'dora_embed'), 'kitchen sink': golden('kitchen_sink', 'base'), 'kitchen sink LoRA': golden('kitchen_sink', 'everything'), 'kitchen sink DoRA': golden('kitchen_sink', 'dora'),
+  'qwen3': golden('qwen3', 'all'), 'gpt2': golden('gpt2', 'all'), 'gemma2': golden('gemma2', 'all'), 'gemma3': golden('gemma3', 'dora_embed'), 'kitchen sink': golden('kitchen_sink', 'base'), 'kitchen sink LoRA': golden('kitchen_sink', 'everything'), 'kitchen sink DoRA': golden('kitchen_sink', 'dora'),
   'blocks': {
     async begin(given) {
       const { made: engine, spy } = await spiedOn(() => createEngine({ model: `${GOLDEN}gguf/blocks32.gguf` }), given);
@@ -109,7 +109,7 @@ const NEEDED_BY: Readonly<Partial<Record<Kernel, keyof typeof PATHS>>> = {
   equalBytes: 'load an embedding', doraNorms: 'load DoRA', doraColumnNorms: 'load DoRA of an embedding', scale: 'load tokens',
   quantizeRows: 'blocks', matmulQuantized: 'blocks',
   matmul: 'llama', gather: 'llama', rmsNorm: 'llama', gate: 'llama', add: 'llama', angles: 'llama', rope: 'llama', kvStore: 'llama', attention: 'llama', copyRows: 'llama',
-  layerNorm: 'gpt2', activate: 'gpt2', conv1d: 'kitchen sink',
+  softcap: 'gemma2', layerNorm: 'gpt2', activate: 'gpt2', conv1d: 'kitchen sink',
   loraMatmul: 'llama LoRA', loraGather: 'llama embedding', loraConv1d: 'kitchen sink LoRA',
   doraFactor: 'llama DoRA', doraBase: 'llama DoRA', addScaledColumns: 'llama DoRA', fill: 'llama DoRA', accumulate: 'llama DoRA',
   replaceRows: 'llama tokens', scatterColumns: 'tied tokens',
