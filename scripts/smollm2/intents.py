@@ -109,7 +109,7 @@ def misspell(rng, text):
 
 def draw(rng):
     """One (line, command)."""
-    intent = rng.choices(list(TEMPLATES), [3 if slots else 1 for slots, _ in TEMPLATES.values()])[0]
+    intent = rng.choices(list(TEMPLATES), [4 if slots else 3 for slots, _ in TEMPLATES.values()])[0]
     names, templates = TEMPLATES[intent]
     template = rng.choice(templates)
     template, _, fixed = template.partition(" -> ")
@@ -127,7 +127,7 @@ def draw(rng):
         text = text[0].upper() + text[1:]
     if rng.random() < 0.5 and text[-1].isalpha():
         text += rng.choice(".!.") if not request else rng.choice("..!?")
-    for _ in range(rng.choices((0, 1, 2), (75, 20, 5))[0]):
+    for _ in range(rng.choices((0, 1, 2), (65, 27, 8))[0]):
         text = misspell(rng, text)
     return text, command(intent, [(name, values[name]) for name in names])
 
