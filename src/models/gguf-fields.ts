@@ -31,8 +31,10 @@ export function configFields(config: DecoderConfig, architecture: GgufArchitectu
   ];
   if (rope!.kind === 'linear') fields.push(['rope.scaling.type', { type: 'string', value: 'linear' }], ['rope.scaling.factor', f32(rope!.factor)]);
   const window = Math.max(...config.windows);
-  if (architecture === 'gemma3') fields.push(['attention.sliding_window', u32(window)], ['attention.sliding_window_pattern', patternOf(config.windows)], ['rope.freq_base_swa', f32(sliding!.base)]);
-  else if (window > 0) fields.push(['attention.sliding_window', u32(window)]);
+  if (window > 0 || architecture === 'gemma3') fields.push(['attention.sliding_window', u32(window)]);
+  if (architecture === 'gemma3') fields.push(['attention.sliding_window_pattern', patternOf(config.windows)], ['rope.freq_base_swa', f32(sliding!.base)]);
+  if (config.attentionSoftcap > 0) fields.push(['attn_logit_softcapping', f32(config.attentionSoftcap)]);
+  if (config.logitSoftcap > 0) fields.push(['final_logit_softcapping', f32(config.logitSoftcap)]);
   return new Map(fields.map(([key, field]) => [`${architecture}.${key}`, field]));
 }
 
@@ -42,17 +44,27 @@ function patternOf(windows: readonly number[]): GgufField {
   return { type: 'array', value: windows.map((window) => window > 0) };
 }
 
-function checkSayable(config: DecoderConfig, architecture: GgufArchitecture): void {
-  const gemma = architecture === 'gemma3';
+/** What llama.cpp knows of an architecture without being told: the period of its windows, and of the layers that don't turn. */
+const WINDOW_PERIODS: Readonly<Record<string, number>> = { gemma2: 2 };
+const ROPE_PERIODS: Readonly<Record<string, number>> = { smollm3: 4 };
+/** Layers of the models whose scale isn't that of their heads, the 27B ones: so llama.cpp tells them. */
+const LARGEST: Readonly<Record<string, number>> = { gemma2: 46, gemma3: 62 };
+
+function checkSayable(config: DecoderConfig, architecture: string): void {
+  const gemma = architecture.startsWith('gemma');
   const expect = (what: string, expected: unknown, found: unknown, holds = expected === found): void => {
     if (!holds) throw new LorikeetError('quantize/unsupported', `The model can't be written as a GGUF that llama.cpp computes alike: ${what} expected ${String(expected)}, found ${String(found)}.`, { expected, found });
   };
   expect('its activation', gemma ? 'gelu_tanh' : 'silu', config.activation);
-  // llama.cpp knows the 27B model, whose scale isn't that of its heads, by its 62 layers.
-  const scale = 1 / Math.sqrt(gemma && config.layers === 62 ? config.hiddenSize / config.heads : config.headDim);
+  const scale = 1 / Math.sqrt(LARGEST[architecture] === config.layers ? config.hiddenSize / config.heads : config.headDim);
   expect('the scale of its attention', scale, config.attentionScale, Math.abs(config.attentionScale / scale - 1) < 1e-6);
-  if (config.modelType.startsWith('qwen')) expect('its sliding window', 0, Math.max(...config.windows));
-  if (gemma) {
+  const period = WINDOW_PERIODS[architecture];
+  if (period !== undefined) expect('its sliding windows', `a full layer of every ${period}`, config.windows.join(' '), config.windows.every((window, i) => window > 0 === ((i + 1) % period !== 0)));
+  else if (architecture !== 'gemma3' && config.modelType !== 'mistral') expect('its sliding window', 0, Math.max(...config.windows));
+  const still = ROPE_PERIODS[architecture];
+  expect('the layers that know positions', still ? `all but every ${still}th` : 'all', config.ropeOf.join(' '), config.ropeOf.every((rope, i) => rope < 0 === (still !== undefined && (i + 1) % still === 0)));
+  for (const cap of [config.attentionSoftcap, config.logitSoftcap]) expect('the bound of its scores and logits', architecture === 'gemma2' ? 'one above 0' : 0, cap, architecture === 'gemma2' ? cap > 0 : cap === 0);
+  if (architecture === 'gemma3') {
     expect('the rope of its full layers', 'default or linear', config.ropes[0]!.kind, config.ropes[0]!.kind !== 'llama3');
     expect('the rope of its sliding layers', 'default', config.ropes[1]!.kind);
   }
