@@ -53,7 +53,7 @@ function configOf(architecture: GgufArchitecture, keys: Keys, tensors: ReadonlyM
   const hiddenSize = keys.count('embedding_length');
   const layers = keys.count('block_count', undefined, MAX_LAYERS);
   const headDim = keys.count('attention.key_length', Math.floor(hiddenSize / heads));
-  checkNeutral(keys, headDim);
+  checkNeutral(keys, headDim, architecture === 'gemma2' ? ['attn_logit_softcapping', 'final_logit_softcapping'] : []);
   const vocabulary = tensors.get('token_embd.weight')?.shape[0];
   const window = keys.count('attention.sliding_window', 0);
   const has = (name: string): boolean => tensors.has(name);
@@ -73,16 +73,28 @@ function configOf(architecture: GgufArchitecture, keys: Keys, tensors: ReadonlyM
       return { ...shared, model_type: architecture, rope_parameters: rope };
     case 'qwen3':
       return { ...shared, model_type: architecture, rope_parameters: rope, attention_bias: has('blk.0.attn_q.bias'), attention_out_bias: has('blk.0.attn_output.bias') };
+    case 'smollm3': // llama.cpp, too, leaves positions out in every fourth layer
+      return { ...shared, model_type: architecture, rope_parameters: rope, no_rope_layer_interval: 4, attention_bias: has('blk.0.attn_q.bias'), attention_out_bias: has('blk.0.attn_output.bias'), mlp_bias: has('blk.0.ffn_up.bias') };
+    case 'gemma':
+      return { ...shared, ...GEMMA, model_type: architecture, rope_parameters: rope };
+    case 'gemma2':
+      return {
+        ...shared, ...GEMMA, model_type: architecture, rope_parameters: rope, sliding_window: window, layer_types: layerTypes(keys, layers, 2), query_pre_attn_scalar: queryScalar(layers === 46, hiddenSize, heads, headDim),
+        attn_logit_softcapping: keys.number('attn_logit_softcapping', 50), final_logit_softcapping: keys.number('final_logit_softcapping', 30),
+      };
     case 'gemma3':
       return {
-        ...shared, model_type: 'gemma3_text', sliding_window: window, layer_types: layerTypes(keys, layers, 6),
-        // llama.cpp knows the 27B model, whose scale isn't that of its heads, by its 62 layers.
-        query_pre_attn_scalar: layers === 62 ? hiddenSize / heads : headDim,
+        ...shared, ...GEMMA, model_type: 'gemma3_text', sliding_window: window, layer_types: layerTypes(keys, layers, 6), query_pre_attn_scalar: queryScalar(layers === 62, hiddenSize, heads, headDim),
         rope_parameters: { full_attention: rope, sliding_attention: { rope_type: 'default', rope_theta: keys.number('rope.freq_base_swa', 10000) } },
-        rms_norm_offset: 0, // the converter has added Gemma's 1 to the weights
       };
   }
 }
+
+/** The converter has added Gemma's 1 to the norms' weights. */
+const GEMMA = { rms_norm_offset: 0 };
+
+/** llama.cpp knows the 27B models, whose scale isn't that of their heads, by their number of layers. */
+const queryScalar = (is27B: boolean, hiddenSize: number, heads: number, headDim: number): number => (is27B ? hiddenSize / heads : headDim);
 
 /** As llama.cpp reads it: a factor without a type is linear. */
 function ropeScaling(keys: Keys): { rope_type: string; factor?: number } {
@@ -108,8 +120,8 @@ const NEUTRAL: Readonly<Record<string, readonly GgufValue[]>> = {
 };
 
 /** @throws LorikeetError `model/unsupported` */
-function checkNeutral(keys: Keys, headDim: number): void {
-  for (const [key, neutral] of Object.entries(NEUTRAL)) {
+function checkNeutral(keys: Keys, headDim: number, read: readonly string[]): void {
+  for (const [key, neutral] of Object.entries(NEUTRAL).filter(([key]) => !read.includes(key))) {
     const value = keys.raw(key);
     if (value !== undefined && !neutral.includes(value)) throw unsupported(keys.full(key), neutral.length > 0 ? neutral.map(String).join(' or ') : 'none', shown(value));
   }

@@ -33,6 +33,9 @@ const NAMES = {
   llama: [...SHARED, ...MLP_NORM],
   qwen2: [...SHARED, ...MLP_NORM],
   qwen3: [...SHARED, ...MLP_NORM, ...HEAD_NORMS],
+  smollm3: [...SHARED, ...MLP_NORM],
+  gemma: [...SHARED, ...MLP_NORM],
+  gemma2: [...SHARED, ...SANDWICH_NORMS],
   gemma3: [...SHARED, ...SANDWICH_NORMS, ...HEAD_NORMS],
 } satisfies Readonly<Record<string, readonly Pair[]>>;
 
@@ -40,7 +43,7 @@ const NAMES = {
 export type GgufArchitecture = keyof typeof NAMES;
 export const GGUF_ARCHITECTURES = Object.keys(NAMES) as readonly GgufArchitecture[];
 
-const BY_MODEL_TYPE: Readonly<Record<string, GgufArchitecture>> = { llama: 'llama', mistral: 'llama', qwen2: 'qwen2', qwen3: 'qwen3', gemma3_text: 'gemma3' };
+const BY_MODEL_TYPE: Readonly<Record<string, GgufArchitecture>> = { llama: 'llama', mistral: 'llama', qwen2: 'qwen2', qwen3: 'qwen3', smollm3: 'smollm3', gemma: 'gemma', gemma2: 'gemma2', gemma3_text: 'gemma3' };
 
 /** The architecture under which GGUF files hold a model of config.json's `model_type`; undefined for one that has none here. */
 export const ggufArchitectureOf = (modelType: string): GgufArchitecture | undefined => (Object.hasOwn(BY_MODEL_TYPE, modelType) ? BY_MODEL_TYPE[modelType] : undefined);
@@ -67,12 +70,12 @@ function translate(names: ReadonlyMap<string, string>, name: string): string | u
 
 /**
  * Heads whose rows a GGUF interleaves in this tensor (weight or bias), 0 where they stand as in the checkpoint. llama.cpp turns neighbouring numbers of a head by one angle in its `llama`
- * architecture, and Hugging Face those half a head apart, so the converter puts row p·half + i of each head of q and k at 2·i + p.
+ * architecture and SmolLM3's, and Hugging Face those half a head apart, so the converter puts row p·half + i of each head of q and k at 2·i + p.
  *
  * @param name in the file
  */
 export function interleavedHeads(architecture: GgufArchitecture, name: string, heads: number, kvHeads: number): number {
-  if (architecture !== 'llama') return 0;
+  if (architecture !== 'llama' && architecture !== 'smollm3') return 0;
   const [, part] = /^blk\.[0-9]+\.attn_([qk])\./.exec(name) ?? [];
   return part === 'q' ? heads : part === 'k' ? kvHeads : 0;
 }

@@ -52,7 +52,7 @@ MODELS = {
             ),
         ),
     ),
-    "smollm3": (transformers.SmolLM3Config, dict(SMALL, num_hidden_layers=4, no_rope_layer_interval=3, pad_token_id=0, tie_word_embeddings=True)),
+    "smollm3": (transformers.SmolLM3Config, dict(SMALL, num_hidden_layers=4, pad_token_id=0, tie_word_embeddings=True)),
     "gemma": (transformers.GemmaConfig, dict(SMALL, num_hidden_layers=2, head_dim=10, tie_word_embeddings=True)),
     "gemma2": (
         transformers.Gemma2Config,
