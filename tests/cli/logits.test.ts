@@ -33,6 +33,13 @@ const CASES: readonly (readonly [string, string])[] = [
   ['kitchen_sink', 'only_embedding'], ['kitchen_sink', 'only_conv1d'], ['kitchen_sink', 'only_linear'],
 ];
 for (const [model, name] of CASES) golden(`${model} ${name}`, () => checkCase(model, findCase(model, name)));
+golden('a GGUF model and a GGUF adapter', async () => {
+  const out = join(folder, 'gguf.safetensors');
+  const { tokens } = findCase('qwen3', 'all');
+  succeeded(await lorikeet(['logits', `${GOLDEN}gguf/qwen3.gguf`, '--tokens', tokens.join(','), '--adapter', `${GOLDEN}gguf/adapters/qwen3-all.gguf=0.5`, '--out', out]));
+  const off = difference(readTensors(out).get('logits')!.data, readTensors(`${modelOf('qwen3')}/golden.safetensors`).get('all*0.5')!.data);
+  assert.ok(off <= TOLERANCE, `largest difference ${off}`);
+});
 golden('one adapter, narrowed on the command line to each module of its three', async () => {
   const { tokens } = findCase('kitchen_sink', 'only_conv1d');
   for (const module of ['embedding', 'conv1d', 'linear']) {
