@@ -3,8 +3,9 @@ export type { AnswerStats, GenerateOptions, Session, SessionOptions } from './ru
 export type { ModelFingerprint, SavedSession } from './runtime/saved-session.js';
 export type { SpeculateOptions } from './runtime/speculate.js';
 export type { WhenFull } from './runtime/context-policy.js';
+export type { KvDtype } from './models/kv-pool.js';
 export type { KvPolicy } from './runtime/sequence.js';
-export { createRuntime, memoryReport, type MemoryReport, type Runtime, type RuntimeOptions } from './arena/runtime.js';
+export { createRuntime, memoryReport, type KvReport, type MemoryReport, type Runtime, type RuntimeOptions } from './arena/runtime.js';
 export type { ArenaReport } from './arena/heap.js';
 export type { Backend, WasmSource } from './wasm/load.js';
 export { type AdapterBank, type ListedAdapter, type Unloaded } from './adapters/bank.js';
