@@ -14,7 +14,7 @@ export async function resolvePlace(text: string): Promise<string> {
   const explicit = text.startsWith('hf:');
   if (!explicit && (!looksLikeId(text) || (await isThere(text)))) return text;
   const found = await findPulled(text);
-  if (found !== null) return found;
+  if (found !== null || (!explicit && !text.includes('/'))) return found ?? text;
   const advice = `if it is a repository on Hugging Face, pull it first: lorikeet pull ${text.replace(/^hf:/, '')}`;
   throw explicit
     ? new LorikeetError('pull/not-pulled', `${JSON.stringify(text)} was not pulled: expected it in the cache; ${advice}.`, { expected: 'in the cache', found: text })

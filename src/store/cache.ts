@@ -9,6 +9,7 @@
  * A file under its own name is whole and was checked; one that is still coming is called `.part`. Nothing is ever changed in place.
  */
 import { LorikeetError } from '../errors.js';
+import { findInHubCache } from './cache-hub.js';
 import { parseReference, type HubReference, type Reference } from './hub-reference.js';
 
 /** A file that was pulled. */
@@ -97,7 +98,7 @@ export async function writeWhole(path: string, text: string): Promise<void> {
 }
 
 /**
- * Finds what was pulled before, without asking any server.
+ * Finds what was pulled before, without asking any server; what Hugging Face's own programs brought to their cache counts, too.
  *
  * @param reference as pull takes it
  * @returns the path of a folder or file to open, or null
@@ -106,6 +107,10 @@ export async function writeWhole(path: string, text: string): Promise<void> {
 export async function findPulled(reference: string, options: CacheOptions = {}): Promise<string | null> {
   const { cache, endpoint } = await cacheSettings(options);
   const wanted = parseReference(reference, endpoint);
+  return (await findOwn(reference, wanted, cache)) ?? (wanted.kind === 'hub' ? findInHubCache(wanted) : null);
+}
+
+async function findOwn(reference: string, wanted: Reference, cache: string): Promise<string | null> {
   const [{ access }, paths] = await Promise.all([import('node:fs/promises'), import('node:path')]);
   const there = (path: string): Promise<boolean> => access(path).then(() => true, () => false);
   let folder = await folderOf(wanted, cache);
@@ -118,7 +123,8 @@ export async function findPulled(reference: string, options: CacheOptions = {}):
   const { whole, files } = await readPulls(folder);
   if (whole !== null) return folder;
   const single: string[] = [];
-  for (const name of Object.keys(files)) if (await there(paths.join(folder, name))) single.push(name);
+  // What else lies there is a model that didn't come to its end.
+  for (const name of Object.keys(files)) if ((wanted.kind === 'url' || /\.gguf$/i.test(name)) && (await there(paths.join(folder, name)))) single.push(name);
   if (single.length > 1) throw new LorikeetError('pull/ambiguous', `${JSON.stringify(reference)} was pulled as several files: expected one of them by name, ${single.map((name) => `${reference}/${name}`).join(', ')}.`, { expected: single, found: reference });
   return single.length === 1 ? paths.join(folder, single[0]!) : null;
 }

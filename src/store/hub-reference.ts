@@ -39,9 +39,13 @@ export function parseReference(text: string, endpoint = HUB): Reference {
   throw invalid(text);
 }
 
-/** True where a text may be a repository's name, not only a path: `owner/repo…` or `hf:…`. */
+/** True where a text may be a repository's name, not only a path: `repo`, `owner/repo…`, `hf:…`. */
 export function looksLikeId(text: string): boolean {
-  return text.startsWith('hf:') || (text.includes('/') && parseId(text) !== null);
+  try {
+    return text.startsWith('hf:') || parseId(text) !== null;
+  } catch {
+    return false; // a path that climbs
+  }
 }
 
 function parseId(text: string): HubReference | null {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert';
 import { isLorikeetError, type LorikeetError } from '../../src/errors.js';
 import { cacheSettings, findPulled } from '../../src/store/cache.js';
 import { pull, type PullOptions } from '../../src/store/hub.js';
+import { openFolder } from '../../src/store/index.js';
 import { HubServer, type Fault } from './hub-server.js';
 
 const error = async (run: () => unknown): Promise<LorikeetError> => {
@@ -78,6 +79,27 @@ repositories('a model: configuration, tokenizer, template and safetensors, nothi
   assert.is(await findPulled(`someone/small@${A}`, options()), pulled.path);
   assert.is(await findPulled('someone/small@other', options()), null);
   assert.is(await findPulled('someone/smaller', options()), null);
+});
+
+repositories("what Hugging Face's own programs brought is found, too, and opens through its links", async () => {
+  const place = join(cache, 'hf', 'models--someone--else');
+  const snapshot = join(place, 'snapshots', A);
+  for (const part of [join(place, 'refs'), join(place, 'blobs'), snapshot]) mkdirSync(part, { recursive: true });
+  writeFileSync(join(place, 'refs', 'main'), A);
+  writeFileSync(join(place, 'blobs', '1'), '{}');
+  symlinkSync('../../blobs/1', join(snapshot, 'config.json'));
+  const { env } = process;
+  process.env = { ...env, HF_HUB_CACHE: join(cache, 'hf') };
+  try {
+    assert.is(await findPulled('someone/else', options()), null, 'no weights');
+    symlinkSync('../../blobs/1', join(snapshot, 'model.safetensors'));
+    assert.is(await findPulled('someone/else', options()), snapshot);
+    assert.is(await (await openFolder(snapshot)).text('config.json', 10), '{}');
+    assert.is(await findPulled(`someone/else/model.safetensors@${A}`, options()), join(snapshot, 'model.safetensors'));
+    assert.is(await findPulled('someone/else@other', options()), null);
+  } finally {
+    process.env = env;
+  }
 });
 
 repositories('again: one question, nothing downloaded', async () => {
@@ -152,7 +174,7 @@ repositories('a connection that is never any good: an error, the part is kept, t
   const part = at('hub', 'someone', 'small', A, 'model.safetensors.part');
   const kept = statSync(part).size;
   assert.ok(kept > 0 && kept <= 300_000);
-  assert.is(await findPulled('someone/small', options()), null, 'half a model is none');
+  for (const name of ['someone/small', `someone/small@${A}`]) assert.is(await findPulled(name, options()), null, 'half a model is none');
   hub.calm();
   const pulled = await pull('someone/small', options());
   assert.is(hub.seen.find(({ server }) => server === 'storage')!.range, `bytes=${kept}-`);
