@@ -60,8 +60,9 @@ function decodeBlock(dst: usize, panel: usize, dtype: i32): void {
     storeScales(dst + STEPS_BYTES + 32, panel, 1);
     panel += 16;
   }
-  if (dtype >= Q5_0) decodeFifths(dst, panel, dtype == Q5_0 ? 16 : 0);
-  else decodeNibbles(dst, panel, dtype == Q4_0 ? 8 : 0);
+  if (dtype == Q4_0) decodeNibbles(dst, panel, 8);
+  else if (dtype == Q4_1) decodeNibbles(dst, panel, 0);
+  else decodeFifths(dst, panel, dtype == Q5_0 ? 16 : 0);
 }
 
 function decodeQ4Q5(dst: usize, panel: usize, dtype: i32): void {
@@ -129,7 +130,8 @@ export function scalesQ6(dst: usize, step: usize, panel: usize): void {
   v128.store(dst, f32x4.mul(d1, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(factors))), 16);
 }
 
-function decodeNibbles(dst: usize, nibbles: usize, offset: i32): void {
+// @ts-ignore: decorator
+@inline function decodeNibbles(dst: usize, nibbles: usize, offset: i32): void {
   const digits = i16x8.splat(0x0f0f);
   for (let p: usize = 0; p < 128; p += 16) {
     const v = v128.load(nibbles + p);
@@ -160,6 +162,7 @@ function decodePairs(dst: usize, pairs: usize): void {
 /** v·256 + u to the second of two eighths, u to the first, each less by `offset`. */
 // @ts-ignore: decorator
 @inline function storePair(dst: usize, both: v128, offset: i32): void {
-  v128.store(dst, i16x8.sub(v128.and(both, i16x8.splat(0xff)), i16x8.splat(<i16>offset)));
-  v128.store(dst, i16x8.sub(both, i16x8.splat(<i16>(257 * offset))), 128);
+  const first = v128.and(both, i16x8.splat(0xff));
+  v128.store(dst, offset ? i16x8.sub(first, i16x8.splat(<i16>offset)) : first);
+  v128.store(dst, offset ? i16x8.sub(both, i16x8.splat(<i16>(257 * offset))) : both, 128);
 }

@@ -57,7 +57,9 @@ function fewRows(
   }
 }
 
-function single(y: usize, x: usize, w: usize, blocks: i32, init: usize, dtype: i32): void {
+/** Inlined, so that each micro-kernel is called from two places and stays a function of its own: in one body they share registers badly. */
+// @ts-ignore: decorator
+@inline function single(y: usize, x: usize, w: usize, blocks: i32, init: usize, dtype: i32): void {
   switch (dtype) {
     case Q8_0: singleBytes(y, x, w, blocks, init); break;
     case Q4_0: singleNibbles<OneScale, Nibbles>(y, x, w, blocks, init); break;

@@ -198,34 +198,33 @@ export function singlePairs(y: usize, x: usize, w: usize, blocks: i32, init: usi
     let scales = decoded();
     scalesQ6(scales, 32, w);
     for (let p = w + 144, stop = w + 1680; p < stop; p += 192) {
-      const sums = i16x8.add(v128.load32_splat(x, ACTIVATION_SUMS), v128.load32_splat(x, ACTIVATION_SUMS + 4)), scale = v128.load32_splat(x, ACTIVATION_SCALE);
-      twoEighths(y, x, p + 64, p, scales, i32x4.dot_i16x8_s(sums, v128.load(OFFSETS, 64)), scale, false);
-      twoEighths(y, x + 32, p + 64, p + 32, scales + 32, i32x4.dot_i16x8_s(sums, v128.load(OFFSETS, 80)), scale, true);
+      fourRows(y, x, p, scales);
+      fourRows(y + 16, x, p + 16, scales + 16);
       scales += 64;
       x += ACTIVATION_BYTES;
     }
   }
 }
 
-/** Eighths a and b, or c and d, of nibbles and pairs: the sums of one scale. */
+/** 32 weights of pairs and nibbles of rows 0 … 3 or 4 … 7: eighths a and b have one scale, c and d another. */
 // @ts-ignore: decorator
-@inline function twoEighths(y: usize, x: usize, p: usize, pairs: usize, scales: usize, start: v128, scale: v128, upper: bool): void {
+@inline function fourRows(y: usize, x: usize, p: usize, scales: usize): void {
   const digits = v128.load(MASKS, 16), bytes = v128.load(MASKS, 32), bits = v128.load(MASKS, 64);
-  let a0 = start, a1 = start, h0 = v128.load(pairs), h1 = v128.load(pairs, 16);
+  const sums = i16x8.add(v128.load32_splat(x, ACTIVATION_SUMS), v128.load32_splat(x, ACTIVATION_SUMS + 4)), scale = v128.load32_splat(x, ACTIVATION_SCALE);
+  let s0 = i32x4.dot_i16x8_s(sums, v128.load(OFFSETS, 64)), s1 = i32x4.dot_i16x8_s(sums, v128.load(OFFSETS, 80)), h0 = v128.load(p), h1 = v128.load(p, 32);
   for (const end = x + 16; x < end; x += 4) {
-    const a = v128.load32_splat(x), b = v128.load32_splat(x, 16);
-    const v0 = upper ? i16x8.shr_u(v128.load(p), 4) : v128.load(p), v1 = upper ? i16x8.shr_u(v128.load(p, 16), 4) : v128.load(p, 16);
-    const b0 = v128.or(v128.and(v0, digits), v128.and(i16x8.shl(h0, 4), bits)), b1 = v128.or(v128.and(v1, digits), v128.and(i16x8.shl(h1, 4), bits));
-    a0 = i32x4.add(a0, i32x4.dot_i16x8_s(b, b0));
-    a1 = i32x4.add(a1, i32x4.dot_i16x8_s(b, b1));
-    a0 = i32x4.add(a0, i32x4.dot_i16x8_s(a, v128.and(b0, bytes)));
-    a1 = i32x4.add(a1, i32x4.dot_i16x8_s(a, v128.and(b1, bytes)));
+    const v = v128.load(p, 64);
+    const b = v128.or(v128.and(v, digits), v128.and(i16x8.shl(h0, 4), bits)), d = v128.or(v128.and(i16x8.shr_u(v, 4), digits), v128.and(i16x8.shl(h1, 4), bits));
+    s0 = i32x4.add(s0, i32x4.dot_i16x8_s(v128.load32_splat(x, 16), b));
+    s0 = i32x4.add(s0, i32x4.dot_i16x8_s(v128.load32_splat(x), v128.and(b, bytes)));
+    s1 = i32x4.add(s1, i32x4.dot_i16x8_s(v128.load32_splat(x, 48), d));
+    s1 = i32x4.add(s1, i32x4.dot_i16x8_s(v128.load32_splat(x, 32), v128.and(d, bytes)));
     h0 = i16x8.shr_u(h0, 2);
     h1 = i16x8.shr_u(h1, 2);
     p += 32;
   }
-  v128.store(y, f32x4.add(v128.load(y), f32x4.mul(f32x4.convert_i32x4_s(a0), f32x4.mul(v128.load(scales), scale))));
-  v128.store(y, f32x4.add(v128.load(y, 16), f32x4.mul(f32x4.convert_i32x4_s(a1), f32x4.mul(v128.load(scales, 16), scale))), 16);
+  const c = f32x4.add(v128.load(y), f32x4.mul(f32x4.convert_i32x4_s(s0), f32x4.mul(v128.load(scales), scale)));
+  v128.store(y, f32x4.add(c, f32x4.mul(f32x4.convert_i32x4_s(s1), f32x4.mul(v128.load(scales, 32), scale))));
 }
 
 // Eight f16 as f32: the upper 16 bits of each are made first, then the lower ones put beside them. As in simd/dtype.ts subnormals come out wrong and are put
