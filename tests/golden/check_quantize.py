@@ -33,18 +33,21 @@ TINY = {
     "llama": (transformers.LlamaConfig, dict(SHARED, attention_bias=True, tie_word_embeddings=False, rope_parameters=LLAMA3)),
     "qwen2": (transformers.Qwen2Config, dict(SHARED, tie_word_embeddings=True)),
     "qwen3": (transformers.Qwen3Config, dict(SHARED, head_dim=32, tie_word_embeddings=False)),
+    "smollm3": (transformers.SmolLM3Config, dict(SHARED, num_hidden_layers=4, pad_token_id=0, tie_word_embeddings=True)),
+    "gemma": (transformers.GemmaConfig, dict(SHARED, vocab_size=320, head_dim=32)),
+    "gemma2": (transformers.Gemma2Config, dict(SHARED, vocab_size=320, head_dim=32, query_pre_attn_scalar=32, sliding_window=16)),
     "gemma3": (transformers.Gemma3TextConfig, dict(SHARED, vocab_size=320, head_dim=32, query_pre_attn_scalar=32, num_hidden_layers=7, sliding_window=16)),
 }
 
 CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 WORDS = CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 # The splits of each model's own tokenizer.json, and llama.cpp's name for them.
-SPLITS = {"llama": (WORDS, True, "llama-bpe"), "qwen2": (WORDS.replace("{1,3}", ""), False, "qwen2"), "qwen3": (WORDS.replace("{1,3}", ""), False, "qwen2"), "gemma3": (None, False, "default")}
+SPLITS = {"llama": (WORDS, True, "llama-bpe"), "qwen2": (WORDS.replace("{1,3}", ""), False, "qwen2"), "qwen3": (WORDS.replace("{1,3}", ""), False, "qwen2"), "smollm3": (WORDS, True, "llama-bpe")} | {name: (None, False, "default") for name in ["gemma", "gemma2", "gemma3"]}
 SPECIAL = ["<pad>", "<s>", "</s>"]
 
 
 def write_tokenizer(folder, name):
-    """A small byte-level one for three models, one with SentencePiece's spaces and bytes for Gemma's."""
+    """A small byte-level one for four models, one with SentencePiece's spaces and bytes for Gemma's kin."""
     pattern, ignore_merges, _ = SPLITS[name]
     if pattern:
         letters = list("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,!?'ĠĊ")
@@ -63,7 +66,7 @@ def write_tokenizer(folder, name):
         model |= dict(byte_fallback=True, unk_token="<unk>", fuse_unk=True)
         split = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
         parts = dict(model=model, normalizer={"type": "Replace", "pattern": {"String": " "}, "content": "▁"}, pre_tokenizer=split, decoder={"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}]})
-    begins = name in ("llama", "gemma3")
+    begins = name in ("llama", "gemma", "gemma2", "gemma3")
     if begins:
         pieces = [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
         parts["post_processor"] = {"type": "TemplateProcessing", "single": pieces, "pair": pieces, "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}}}
@@ -224,12 +227,12 @@ def main():
         scratch = Path(scratch)
         work = [(ROOT / "models" / "tavern", kind, None) for kind in FILE_TYPES] + [(ROOT / "models" / "tavern", "q4_0", "q8_0")]
         for name in gguf_files.MODELS:
-            if name == "gemma3":
+            if name in ("gemma2", "gemma3"):
                 continue  # a scale of attention that llama.cpp has no key for: refused
             work.append((HERE / "models" / name, "q8_0", None))
         for name in TINY:
             write_tiny(scratch / name, name)
-            work += [(scratch / name, kind, None) for kind in ("f32", "bf16", "q8_0", "q4_1", "q5_0")]
+            work += [(scratch / name, kind, None) for kind in ("f32", "q8_0", "q4_1")]
         for folder, kind, head in work:
             count += 1
             lines = list(check(folder, scratch / "out.gguf", kind, head))
