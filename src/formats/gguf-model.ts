@@ -26,7 +26,7 @@ export interface GgufModel {
 /**
  * Reads what a GGUF says of its model.
  *
- * @throws LorikeetError `model/unsupported`, `gguf/missing-key`, `gguf/key-type`
+ * @throws LorikeetError `model/unsupported`, `gguf/missing-key`, `gguf/key-type`, `gguf/duplicate-tensor`
  */
 export function readGgufModel({ metadata, tensors: stored }: Pick<GgufHeader, 'metadata' | 'tensors'>): GgufModel {
   const architecture = architectureOf(metadata);
@@ -34,7 +34,11 @@ export function readGgufModel({ metadata, tensors: stored }: Pick<GgufHeader, 'm
   const config = configOf(architecture, keys, stored);
   const { num_attention_heads: heads, num_key_value_heads: kvHeads } = config as { num_attention_heads: number; num_key_value_heads: number };
   const tensors = new Map<string, NamedTensor>();
-  for (const [name, info] of stored) tensors.set(huggingFaceName(architecture, name) ?? name, { info, heads: interleavedHeads(architecture, name, heads, kvHeads) });
+  for (const [name, info] of stored) {
+    const known = huggingFaceName(architecture, name) ?? name;
+    if (tensors.has(known)) throw new LorikeetError('gguf/duplicate-tensor', `The tensors ${JSON.stringify(tensors.get(known)!.info.name)} and ${JSON.stringify(name)} of the GGUF are one and the same: expected it once.`, { expected: 1, found: 2 });
+    tensors.set(known, { info, heads: interleavedHeads(architecture, name, heads, kvHeads) });
+  }
   return { config: Object.freeze(config), tensors };
 }
 

@@ -85,6 +85,18 @@ model('lists of one number for all layers', async () => {
   assert.is(readGgufModel(changed(header, { 'llama.attention.head_count_kv': Uint32Array.of(2, 2) })).config.num_key_value_heads, 2);
   assert.is(failure(() => readGgufModel(changed(header, { 'llama.attention.head_count_kv': Uint32Array.of(2, 3) }))).code, 'model/unsupported');
 });
+model('a tensor under both of its names', async () => {
+  const header = await headerOf('llama_f16');
+  const tensors = new Map([...header.tensors, ['model.embed_tokens.weight', { ...header.tensors.get('token_embd.weight')!, name: 'model.embed_tokens.weight' }]]);
+  assert.is(failure(() => readGgufModel({ ...header, tensors })).code, 'gguf/duplicate-tensor');
+});
+model('soft bounds of gemma2, alternating windows', async () => {
+  const header = await headerOf('gemma2');
+  const { config } = readGgufModel(header);
+  assert.equal([config.attn_logit_softcapping, config.final_logit_softcapping, config.layer_types], [1.5, 3, ['sliding_attention', 'full_attention', 'sliding_attention']]);
+  const usual = readGgufModel(changed(header, { 'gemma2.attn_logit_softcapping': undefined, 'gemma2.final_logit_softcapping': undefined })).config;
+  assert.equal([usual.attn_logit_softcapping, usual.final_logit_softcapping], [50, 30]);
+});
 const REFUSED: readonly (readonly [string, GgufValue | undefined, string])[] = [
   ['general.architecture', 'phi3000', 'model/unsupported'], ['general.architecture', undefined, 'model/unsupported'], ['general.architecture', 7, 'model/unsupported'], ['general.type', 'adapter', 'model/unsupported'], ['general.type', 'mmproj', 'model/unsupported'],
   ['llama.expert_count', 8, 'model/unsupported'], ['llama.attn_logit_softcapping', 50, 'model/unsupported'], ['llama.final_logit_softcapping', 30, 'model/unsupported'], ['llama.attention.causal', false, 'model/unsupported'],

@@ -46,6 +46,34 @@ test('the original positions of llama3 are the positions, where it names none', 
   assert.is(read('llama', { rope_scaling: LLAMA3, max_position_embeddings: 4096 }).ropes[0]!.original, 4096);
 });
 
+test('SmolLM3 leaves positions out in every fourth layer, or where its list says so', () => {
+  assert.equal(read('smollm3', { num_hidden_layers: 5 }).ropeOf, [0, 0, 0, -1, 0]);
+  assert.equal(read('smollm3', { no_rope_layers: [0, 1] }).ropeOf, [-1, 0]);
+  assert.equal(read('smollm3', { no_rope_layers: [0, 1], use_sliding_window: true, sliding_window: 8 }).windows, [8, 0]);
+  for (const no_rope_layers of [[0], [0, 2], 'x']) {
+    try {
+      read('smollm3', { no_rope_layers });
+      assert.unreachable();
+    } catch (error) {
+      assert.ok(isLorikeetError(error, 'config/invalid'));
+    }
+  }
+});
+
+test('Gemma2 bounds scores and logits, unless null says no; other models are refused then', () => {
+  const bounds = (given: Record<string, unknown>): number[] => { const { attentionSoftcap, logitSoftcap } = read('gemma2', given); return [attentionSoftcap, logitSoftcap]; };
+  assert.equal(bounds({}), [50, 30]);
+  assert.equal(bounds({ attn_logit_softcapping: null, final_logit_softcapping: 5 }), [0, 5]);
+  for (const [type, code] of [['gemma2', 'config/invalid'], ['gemma3_text', 'model/unsupported'], ['gemma', 'model/unsupported']]) {
+    try {
+      read(type!, { final_logit_softcapping: -1 });
+      assert.unreachable();
+    } catch (error) {
+      assert.ok(isLorikeetError(error, code));
+    }
+  }
+});
+
 test('activations go by several names', () => {
   for (const [name, kind] of [['swish', 'silu'], ['gelu_python', 'gelu'], ['gelu_accurate', 'gelu_tanh'], ['gelu_python_tanh', 'gelu_tanh']]) assert.is(read('llama', { hidden_act: name }).activation, kind);
 });
