@@ -178,17 +178,6 @@ export class Sequence {
     if (this.#mixed !== Infinity) this.#mixed = this.done === 0 ? Infinity : Math.min(this.#mixed, this.done);
   }
 
-  /**
-   * Forgets the last `count` tokens, those in the cache too; the room for them stays. For drafts that were not accepted.
-   */
-  truncate(count: number): void {
-    const length = Math.max(0, this.tokens.length - count);
-    this.tokens.length = length;
-    this.#forget(length);
-    this.#written = Math.min(this.#written, length);
-    this.#prompt = Math.min(this.#prompt, length);
-  }
-
   /** Takes note that the next `rows` tokens are in the cache, and of the milliseconds that each took. */
   advance(rows: number, rowMs: number): void {
     const again = Math.min(rows, this.#recomputing);

@@ -134,26 +134,42 @@ class Crowd {
   }
 }
 
+/** A game's loop in the background: steps of all sizes, between two ops mostly. */
+function game(engine: Engine, random: (n: number) => number): { stop: () => Promise<void> } {
+  let playing = true;
+  const loop = (async () => {
+    while (playing) {
+      engine.step(random(3) === 0 ? 2 : 0.02 * (1 + random(20)));
+      await new Promise((resolve) => { setImmediate(resolve); });
+    }
+  })();
+  return { stop: () => { playing = false; return loop; } };
+}
+
 const soak = suite('soak');
-soak(`${ACTIONS} random actions: every restored session right, every byte back`, async () => {
-  const engine = await tavern();
-  const apart = await tavern({ prefixCache: false });
-  // "automaton" is loaded anew from time to time: here it is what it is there; "ghost", too.
-  for (const of of [engine, apart]) await of.adapters.load(VOICES[1], `${ROOT}adapters/${VOICES[0]}`);
-  await collect(engine.chat(LINES[0], { adapters: { pirate: 1, ghost: 1 }, maxTokens: 2 }));
-  const before = engine.memory();
-  const crowd = new Crowd(engine, apart, randoms(7));
-  await crowd.run(ACTIONS);
-  console.log(JSON.stringify({ ...crowd.done, ended: crowd.ended, checked: crowd.checked, accepted: crowd.accepted, dropped: crowd.dropped }));
-  for (const session of crowd.sessions) session.dispose();
-  const after = engine.memory();
-  for (const arena of ['weights', 'adapters', 'kv', 'activations', 'scratch'] as const) assert.is(after[arena].used, before[arena].used, arena);
-  for (const { name } of engine.adapters.list()) assert.is(engine.adapters.get(name).pins, 0, name);
-  assert.ok(crowd.checked > ACTIONS / 40, `${crowd.checked} checked`);
-  for (const of of [engine, apart]) {
-    of.dispose();
-    const end = of.memory();
-    for (const arena of ['weights', 'adapters', 'kv', 'activations', 'scratch'] as const) assert.is(end[arena].used, 0, arena);
-  }
-});
+for (const loop of ['auto', 'manual'] as const) {
+  soak(`${ACTIONS} random actions, ${loop} loop: every restored session right, every byte back`, async () => {
+    const engine = await tavern({ loop });
+    const apart = await tavern({ prefixCache: false });
+    // The second voice is loaded anew from the first one's files from time to time: so it is from the start.
+    for (const of of [engine, apart]) await of.adapters.load(VOICES[1], `${ROOT}adapters/${VOICES[0]}`);
+    const play = loop === 'manual' ? game(engine, randoms(3)) : null;
+    await collect(engine.chat(LINES[0], { adapters: { pirate: 1, ghost: 1 }, maxTokens: 2 }));
+    const before = engine.memory();
+    const crowd = new Crowd(engine, apart, randoms(7));
+    await crowd.run(ACTIONS);
+    await play?.stop();
+    console.log(JSON.stringify({ ...crowd.done, ended: crowd.ended, checked: crowd.checked, accepted: crowd.accepted, dropped: crowd.dropped }));
+    for (const session of crowd.sessions) session.dispose();
+    const after = engine.memory();
+    for (const arena of ['weights', 'adapters', 'kv', 'activations', 'scratch'] as const) assert.is(after[arena].used, before[arena].used, arena);
+    for (const { name } of engine.adapters.list()) assert.is(engine.adapters.get(name).pins, 0, name);
+    assert.ok(crowd.checked > ACTIONS / 40, `${crowd.checked} checked`);
+    for (const of of [engine, apart]) {
+      of.dispose();
+      const end = of.memory();
+      for (const arena of ['weights', 'adapters', 'kv', 'activations', 'scratch'] as const) assert.is(end[arena].used, 0, arena);
+    }
+  });
+}
 soak.run();
