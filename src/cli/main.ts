@@ -1,4 +1,5 @@
 // The program `lorikeet`. Each command stands in a file of its own in commands/ and is a row of this table.
+import { paintFor } from './colour.js';
 import { readArguments, usage, type Command } from './command.js';
 import { bench } from './commands/bench.js';
 import { chat } from './commands/chat.js';
@@ -31,18 +32,24 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(mainHelp(COMMANDS, version()));
     return 1;
   }
-  if (first === '--help' || first === '-h' || (first === 'help' && rest.length === 0)) return print(mainHelp(COMMANDS, version())).then(() => 0);
+  if (first === '--help' || first === '-h' || (first === 'help' && rest.length === 0)) return print(withHeadings(mainHelp(COMMANDS, version()))).then(() => 0);
   if (first === '--version') return print(`${version()}\n`).then(() => 0);
-  if (first === 'help') return print(commandHelp(named(rest[0]))).then(() => 0);
+  if (first === 'help') return print(withHeadings(commandHelp(named(rest[0])))).then(() => 0);
   const command = named(first);
   asked = command.name;
   const given = readArguments(command, rest);
-  if (given.help) return print(commandHelp(command)).then(() => 0);
+  if (given.help) return print(withHeadings(commandHelp(command))).then(() => 0);
   if (given.plain) {
     process.env['NO_COLOR'] = '1';
     delete process.env['FORCE_COLOR'];
   }
   return (await command.run(given)) ?? 0;
+}
+
+/** On a terminal, the headings of a help stand out. */
+function withHeadings(help: string): string {
+  const paint = paintFor(process.stdout);
+  return help.replace(/^(?:lorikeet \S+|Usage|Commands|Options|Examples):?/gm, (heading) => paint(heading, 'bold'));
 }
 
 /** The command under way, for the hint behind an error of usage. */
@@ -51,7 +58,8 @@ let asked = '';
 /** The last resort for whatever goes wrong: a few plain lines, exit code 1. */
 function fail(error: unknown): void {
   const debug = !['', '0'].includes(process.env['LORIKEET_DEBUG'] ?? '');
-  const lines = explain(error, debug);
+  const [first = '', ...more] = explain(error, debug);
+  const lines = [paintFor(process.stderr)(first, 'red'), ...more];
   if (error instanceof Error && 'code' in error && error.code === 'cli/usage') lines.push(`Try: lorikeet ${asked ? `${asked} ` : ''}--help`);
   process.stderr.write(`${lines.join('\n')}\n`);
   process.exitCode = 1;

@@ -189,7 +189,7 @@ help('names every command, and for each its options and examples', async () => {
     assert.is(code, 0);
     assert.is((await lorikeet(['help', command])).stdout, stdout);
     for (const option of OPTIONS[command] ?? []) assert.match(stdout, new RegExp(`^ {2}--${option}\\b`, 'm'));
-    assert.match(stdout, new RegExp(`Examples:\n  lorikeet ${command}`));
+    assert.match(stdout, new RegExp(`Examples:\\n  .*lorikeet ${command}`));
     assert.ok(stdout.split('\n').every((line) => line.length <= 130));
   }
 });

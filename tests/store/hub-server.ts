@@ -173,7 +173,7 @@ export class HubServer {
     else if (fault?.kind === 'cut') response.write(body.subarray(0, fault.after), () => setTimeout(() => response.destroy(), 20));
     else if (fault?.kind === 'slow') {
       response.write(body.subarray(0, body.length >> 1));
-      setTimeout(() => response.end(body.subarray(body.length >> 1)), fault.ms);
+      setTimeout(() => response.end(body.subarray(body.length >> 1)), fault.ms).unref();
     } else response.end(body);
   }
 }

@@ -3,6 +3,7 @@ import type { MemoryReport } from '../../arena/runtime.js';
 import type { Engine } from '../../runtime/engine.js';
 import { ADAPTER_NOTE, ADAPTER_OPTIONS, adapterArguments, adapterOptions, loadAdapters } from '../adapters.js';
 import { numbersOf } from '../arguments.js';
+import { paintFor } from '../colour.js';
 import { usage, type Command } from '../command.js';
 import { escapeName } from '../escape.js';
 import { interruptible, INTERRUPTED } from '../interrupt.js';
@@ -150,5 +151,6 @@ function table(facts: Facts): string[] {
     ['memory', `${megabytes(facts.residentBytes)} without the KV cache: weights ${megabytes(facts.modelBytes)}${facts.adapterBytes > 0 ? `, adapters ${megabytes(facts.adapterBytes)}` : ''}; KV cache ${megabytes(facts.kvBytes)}`],
     ['', `medians of ${facts.repeat} run${facts.repeat === 1 ? '' : 's'}`],
   ];
-  return rows.map(([name, value]) => `${name.padEnd(9)}${value}`);
+  const paint = paintFor(process.stdout);
+  return rows.map(([name, value]) => `${paint(name.padEnd(9), 'bold')}${value}`);
 }
