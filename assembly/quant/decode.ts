@@ -19,7 +19,7 @@ const OFFSETS: usize = memory.data<i16>([-32768, -32768, -32768, -32768, -32768,
   return dtype == Q8_0 ? OFFSETS : OFFSETS + 16;
 }
 
-/** Bytes of the panel block that holds unit 0 of a group, and the units in it. */
+/** Units of a panel block. */
 // @ts-ignore: decorator
 @inline export function unitsOf(dtype: i32): i32 {
   return dtype < Q4_K ? 1 : 8;

@@ -120,26 +120,13 @@ export function singleNibbles<S, H>(y: usize, x: usize, w: usize, blocks: i32, i
     for (const stop = isSuper ? w + header + 8 * (high + 128) : p + 1; p < stop;) {
       let a0 = hasMinimum ? v128.load(OFFSETS)
         : i32x4.dot_i16x8_s(i16x8.add(v128.load32_splat(x, ACTIVATION_SUMS), v128.load32_splat(x, ACTIVATION_SUMS + 4)), v128.load(OFFSETS + offset)), a1 = a0;
-      let h0 = hasFifths ? v128.load(p) : a0, h1 = hasFifths ? v128.load(p, 16) : a0;
-      for (const next = x + 16; x < next; x += 4) {
-        const v0 = v128.load(p + high), v1 = v128.load(p + high, 16);
-        const u0 = i16x8.shr_u(v0, 4), u1 = i16x8.shr_u(v1, 4);
-        if (hasFifths) {
-          const bits = v128.load(MASKS, 48), bytes = v128.load(MASKS, 32);
-          const b = v128.load32_splat(x, 16), d = v128.load32_splat(x, 48), a = v128.load32_splat(x), c = v128.load32_splat(x, 32);
-          const vb0 = v128.or(v128.and(v0, two), v128.and(i16x8.shl(h0, 4), bits)), vd0 = v128.or(v128.and(u0, two), v128.and(h0, bits));
-          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(b, vb0));
-          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(a, v128.and(vb0, bytes)));
-          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(d, vd0));
-          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(c, v128.and(vd0, bytes)));
-          const vb1 = v128.or(v128.and(v1, two), v128.and(i16x8.shl(h1, 4), bits)), vd1 = v128.or(v128.and(u1, two), v128.and(h1, bits));
-          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(b, vb1));
-          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(a, v128.and(vb1, bytes)));
-          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(d, vd1));
-          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(c, v128.and(vd1, bytes)));
-          h0 = i16x8.shr_u(h0, 1);
-          h1 = i16x8.shr_u(h1, 1);
-        } else {
+      if (hasFifths) {
+        a0 = fourRows(x, p, a0);
+        a1 = fourRows(x, p + 16, a1);
+        p += 160;
+      } else {
+        for (const next = x + 16; x < next; x += 4) {
+          const v0 = v128.load(p), v1 = v128.load(p, 16), u0 = i16x8.shr_u(v0, 4), u1 = i16x8.shr_u(v1, 4);
           const a = v128.load32_splat(x), b = v128.load32_splat(x, 16), c = v128.load32_splat(x, 32), d = v128.load32_splat(x, 48);
           a0 = i32x4.add(a0, i32x4.dot_i16x8_s(a, v128.and(v0, one)));
           a0 = i32x4.add(a0, i32x4.dot_i16x8_s(c, v128.and(u0, one)));
@@ -149,11 +136,10 @@ export function singleNibbles<S, H>(y: usize, x: usize, w: usize, blocks: i32, i
           a1 = i32x4.add(a1, i32x4.dot_i16x8_s(c, v128.and(u1, one)));
           a1 = i32x4.add(a1, i32x4.dot_i16x8_s(b, v128.and(v1, two)));
           a1 = i32x4.add(a1, i32x4.dot_i16x8_s(d, v128.and(u1, two)));
+          p += 32;
         }
-        p += 32;
+        x -= 16;
       }
-      x -= 16;
-      p += high;
       const scale = v128.load32_splat(x, ACTIVATION_SCALE);
       if (isSuper) {
         const total = v128.load32_splat(x, ACTIVATION_TOTAL);
@@ -190,6 +176,24 @@ export function singleNibbles<S, H>(y: usize, x: usize, w: usize, blocks: i32, i
   v128.store(y, c1, 16);
 }
 
+/** The sums of 32 weights of fifths and nibbles, of rows 0 … 3 or 4 … 7. */
+// @ts-ignore: decorator
+@inline function fourRows(x: usize, p: usize, start: v128): v128 {
+  const digits = v128.load(MASKS, 16), bytes = v128.load(MASKS, 32), bits = v128.load(MASKS, 48);
+  let sum = start, h = v128.load(p);
+  for (const end = x + 16; x < end; x += 4) {
+    const v = v128.load(p, 32);
+    const b = v128.or(v128.and(v, digits), v128.and(i16x8.shl(h, 4), bits)), d = v128.or(v128.and(i16x8.shr_u(v, 4), digits), v128.and(h, bits));
+    sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.load32_splat(x, 16), b));
+    sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.load32_splat(x), v128.and(b, bytes)));
+    sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.load32_splat(x, 48), d));
+    sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.load32_splat(x, 32), v128.and(d, bytes)));
+    h = i16x8.shr_u(h, 1);
+    p += 32;
+  }
+  return sum;
+}
+
 /** Q6_K: `blocks` panel superblocks. */
 export function singlePairs(y: usize, x: usize, w: usize, blocks: i32, init: usize): void {
   v128.store(y, v128.load(init));
@@ -198,8 +202,8 @@ export function singlePairs(y: usize, x: usize, w: usize, blocks: i32, init: usi
     let scales = decoded();
     scalesQ6(scales, 32, w);
     for (let p = w + 144, stop = w + 1680; p < stop; p += 192) {
-      fourRows(y, x, p, scales);
-      fourRows(y + 16, x, p + 16, scales + 16);
+      fourRowsOfPairs(y, x, p, scales);
+      fourRowsOfPairs(y + 16, x, p + 16, scales + 16);
       scales += 64;
       x += ACTIVATION_BYTES;
     }
@@ -208,7 +212,7 @@ export function singlePairs(y: usize, x: usize, w: usize, blocks: i32, init: usi
 
 /** 32 weights of pairs and nibbles of rows 0 … 3 or 4 … 7: eighths a and b have one scale, c and d another. */
 // @ts-ignore: decorator
-@inline function fourRows(y: usize, x: usize, p: usize, scales: usize): void {
+@inline function fourRowsOfPairs(y: usize, x: usize, p: usize, scales: usize): void {
   const digits = v128.load(MASKS, 16), bytes = v128.load(MASKS, 32), bits = v128.load(MASKS, 64);
   const sums = i16x8.add(v128.load32_splat(x, ACTIVATION_SUMS), v128.load32_splat(x, ACTIVATION_SUMS + 4)), scale = v128.load32_splat(x, ACTIVATION_SCALE);
   let s0 = i32x4.dot_i16x8_s(sums, v128.load(OFFSETS, 64)), s1 = i32x4.dot_i16x8_s(sums, v128.load(OFFSETS, 80)), h0 = v128.load(p), h1 = v128.load(p, 32);

@@ -3,8 +3,9 @@
 //   __heap_base ─► align 64 ─► [ LANES: 4 rows × 8 floats ][ DECODED: 512 × 8 floats ][ BLOCK: 8 × 34 bytes ] ─► heapBase()
 //
 // LANES takes the tile at a ragged right edge (n % 8), of which only the valid lanes are copied out.
-// DECODED takes a stretch of one f16 panel widened to f32, so that the decoding is paid once for all rows.
-// BLOCK takes one block of each of 8 rows, quantised and not yet in its panel.
+// DECODED takes a stretch of one panel, of f16 widened to f32 or of blocks as quant/decode.ts says, so that the decoding is paid once for all rows; and the
+// scales of a superblock as f32.
+// BLOCK takes one block of each of 8 rows, quantised and not yet in its panel; or one row of a block on its way out of it.
 // Kernels never call each other while they hold either of the first two.
 
 const LANES_BYTES: usize = 4 * 8 * 4;
