@@ -27,3 +27,4 @@ export type { LayerAdapter, TensorInput } from './adapters/lora-layer.js';
 export { KitchenSinkModel } from './models/kitchen-sink-model.js';
 export type { LoadModelOptions, Model } from './models/model.js';
 export type { Handle } from './tensor/handle.js';
+export type { WeightDtype } from './tensor/matrix.js';
