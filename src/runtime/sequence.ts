@@ -91,17 +91,6 @@ export class Sequence {
     this.#prompt = prompt;
   }
 
-  /**
-   * Room for `positions` tokens in all, taken before the first step, so that the token loop allocates nothing.
-   *
-   * @throws LorikeetError `context/full`, `memory/exhausted`
-   */
-  reserve(positions: number): void {
-    this.#checkRoom(positions);
-    this.cache.reserve(positions);
-    this.#reserved = positions;
-  }
-
   #checkRoom(positions: number): void {
     if (positions > this.#contextLength) throw new LorikeetError('context/full', `The context has ${this.#contextLength} tokens: expected room for ${positions}.`, { expected: this.#contextLength, found: positions });
   }

@@ -190,6 +190,33 @@ pools('what nobody uses goes, the oldest first, a child before its parent', asyn
   assert.is(runtime.kv.report().used, 0);
 });
 
+pools('every arena gets the memory of what nobody uses', async () => {
+  for (const name of ['adapters', 'activations', 'scratch'] as const) {
+    const runtime = await createRuntime({ memoryLimit: 64 * 65536 });
+    const pool = new KvPool(runtime, SHAPE, 256, { prefixCache: 1e9 });
+    const signature = new KvSignature();
+    // Fills the memory with blocks; the oldest go when there is no more.
+    for (let from = 0; from < 200; from++) {
+      const cache = new KvCache(pool, 256);
+      cache.reserve(97);
+      cache.register(Array.from({ length: 97 }, (_, i) => 100 * from + i), 96, signature);
+      cache.dispose();
+    }
+    const before = pool.idleBlocks;
+    const bytes = runtime.heap.report().free + runtime[name].report().free + 40 * pool.blockBytes;
+    if (name === 'scratch') {
+      const mark = runtime.scratch.mark();
+      runtime.scratch.alloc(bytes);
+      runtime.scratch.release(mark);
+    } else runtime[name].free(runtime[name].alloc(bytes));
+    assert.ok(pool.idleBlocks < before, name);
+    // More than there is stays an error, and nothing is kept then.
+    assert.throws(() => runtime.activations.alloc(2 ** 30), (error: unknown) => isLorikeetError(error, 'memory/exhausted'));
+    assert.is(pool.idleBlocks, 0);
+    pool.dispose();
+  }
+});
+
 dtypes.run();
 windows.run();
 pools.run();
