@@ -196,13 +196,14 @@ pools('every arena gets the memory of what nobody uses', async () => {
     const pool = new KvPool(runtime, SHAPE, 256, { prefixCache: 1e9 });
     const signature = new KvSignature();
     // Fills the memory with blocks; the oldest go when there is no more.
-    for (let from = 0; from < 200; from++) {
+    for (let from = 0; from < 400; from++) {
       const cache = new KvCache(pool, 256);
       cache.reserve(97);
       cache.register(Array.from({ length: 97 }, (_, i) => 100 * from + i), 96, signature);
       cache.dispose();
     }
     const before = pool.idleBlocks;
+    assert.ok(before < 1200, 'the memory is full');
     const bytes = runtime.heap.report().free + runtime[name].report().free + 40 * pool.blockBytes;
     if (name === 'scratch') {
       const mark = runtime.scratch.mark();
