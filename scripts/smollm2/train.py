@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils.save_and_load import get_peft_model_state_dict
 from safetensors.torch import save_file
 from transformers import AutoTokenizer, LlamaForCausalLM
@@ -73,6 +73,7 @@ def main():
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--length", type=int, default=1024, help="tokens of a step")
     parser.add_argument("--rate", type=float)
+    parser.add_argument("--start", type=Path, help="an adapter of the same shape to go on from")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -83,7 +84,7 @@ def main():
     tokenizer = AutoTokenizer.from_pretrained(options.base)
     base = LlamaForCausalLM.from_pretrained(options.base, dtype=torch.float32)
     config = LoraConfig(task_type="CAUSAL_LM", lora_dropout=0.0, bias="none", **SHAPES[options.name])
-    model = get_peft_model(base, config)
+    model = PeftModel.from_pretrained(base, options.start, is_trainable=True) if options.start else get_peft_model(base, config)
     trained = [p for p in model.parameters() if p.requires_grad]
     stepper = torch.optim.AdamW(trained, lr=peak, betas=(0.9, 0.98), weight_decay=0.01)
     start, losses = time.monotonic(), []
