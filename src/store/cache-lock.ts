@@ -29,7 +29,11 @@ export async function takeLock(path: string, { signal, onWait, everyMs = 250 }: 
   try {
     for (let waiting = false; ; ) {
       try {
-        await link(own, path); // fails where it exists: whoever links first has it
+        // Fails where it exists: whoever links first has it. A file system without links (exFAT) makes it exclusively; then it may be seen empty for a moment.
+        await link(own, path).catch((error: unknown) => {
+          if (!hasCode(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS')) throw error;
+          return writeFile(path, mine, { flag: 'wx' });
+        });
         break;
       } catch (error) {
         if (!hasCode(error, 'EEXIST')) throw error;

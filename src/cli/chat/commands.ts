@@ -150,7 +150,7 @@ export function findCommand(line: string): { command: ChatCommand; argument: str
 
 /** A blend in words, for people. */
 export function describeBlend(blend: Blend): string {
-  const entries = Object.entries(blend);
+  const entries = Object.entries(blend).filter(([, scale]) => scale !== 0);
   return entries.length === 0 ? 'none' : entries.map(([name, scale]) => (scale === 1 ? escapeName(name) : `${escapeName(name)} ${Number(scale.toFixed(3))}`)).join(' + ');
 }
 

@@ -141,7 +141,7 @@ async function onTerminal(conversation: Conversation, options: LoadAdapterOption
             return;
           }
           const { adapters } = conversation.session;
-          const [voice] = Object.keys(adapters);
+          const [voice] = Object.entries(adapters).flatMap(([name, scale]) => (scale === 0 ? [] : [name]));
           const place = conversation.engine.adapters.list().findIndex(({ name }) => name === voice);
           await print(`${paint(`${voice === undefined ? 'model' : describeBlend(adapters)} ▸`, 'bold', VOICES[(place + 1) % VOICES.length]!)} `);
           const { text, ended, droppedMessages } = await conversation.say(textOf(message), signal, printGenerated);
