@@ -12,6 +12,9 @@ import type { Job, Scheduler } from './scheduler.js';
 /** Milliseconds that streams work at a time before they let the host's event loop have its turn. */
 const SLICE = 12;
 
+/** Milliseconds of a frame while some sequence waits for its next token: prompts take the rest of it. */
+const FRAME = 4 * SLICE;
+
 /** What an engine and its sessions share. */
 export class EngineCore {
   /** Sessions that the engine disposes with itself. */
@@ -63,7 +66,7 @@ export class EngineCore {
         this.#sliceEnd = performance.now() + SLICE;
       }
       if (job.done || this.disposed || signal?.aborted) return;
-      this.scheduler.step(this.#sliceEnd, SLICE);
+      this.scheduler.step(this.#sliceEnd, FRAME);
       if (job.done || job.sequence.tokens.length !== tokens) return;
     }
   }

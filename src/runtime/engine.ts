@@ -18,6 +18,9 @@ import type { SavedSession } from './saved-session.js';
 import { Session } from './session.js';
 import type { GenerateOptions, SessionOptions } from './session-options.js';
 
+/** Steps that a frame of prompts alone may last: its ops, between which a step ends, stay short beside the step. */
+const STEPS_ALONE = 8;
+
 /** Options of {@link createEngine}. */
 export interface EngineOptions extends RuntimeOptions {
   /** A Hugging Face folder (path, URL, files, bytes by name), or a GGUF file (path or URL that ends with .gguf, bytes, Blob, File). */
@@ -169,7 +172,7 @@ export class Engine {
     const { scheduler } = this.#core;
     const deadline = performance.now() + budgetMs;
     do {
-      if (!scheduler.step(deadline, budgetMs)) break;
+      if (!scheduler.step(deadline, budgetMs, STEPS_ALONE * budgetMs)) break;
     } while (performance.now() < deadline);
     this.#core.wake();
     return scheduler.busy;

@@ -27,8 +27,6 @@ export interface Job {
 
 /** Rows of a prompt that one frame works. */
 const MAX_ROWS = 64;
-/** Steps that a frame of one sequence may last. */
-const STEPS_ALONE = 8;
 
 /**
  * How many rows of a frame can have logits: sequences that get a token each, and drafts. 16 for a room full of characters, but no fewer than 8 where 16 rows of a large vocabulary would take more
@@ -128,13 +126,14 @@ export class Scheduler {
   /**
    * Works until `deadline` (as performance.now() counts) or until one frame is done, whichever is later to be possible.
    *
-   * @param budget the milliseconds of a step: how long a frame may get (a frame can be left and gone on with, so this is no limit of the step itself)
+   * @param shared milliseconds that a frame may take while some sequence waits for its next token; this is no limit of the step, since a frame can be left and gone on with
+   * @param alone the same where there are only prompts: more rows at once cost less each, but a step ends between two ops, and those get longer
    * @returns true if some sequence got further
    */
-  step(deadline = Infinity, budget = Infinity): boolean {
+  step(deadline = Infinity, shared = Infinity, alone = Infinity): boolean {
     if (this.#framed === 0) {
       if (this.#handOut()) return true;
-      if (!this.#compose(budget)) return false;
+      if (!this.#compose(shared, alone)) return false;
     }
     return this.#finish(deadline);
   }
@@ -163,7 +162,7 @@ export class Scheduler {
    * Puts together the next frame: first a row for everybody, in turn, then as much of the prompts as fits, then drafts in what is left. Where a frame has too
    * few rows or logits for all, the next one begins with the first that went without.
    */
-  #compose(budget: number): boolean {
+  #compose(shared: number, alone: number): boolean {
     const { frame } = this.#program;
     clearFrame(frame);
     this.#framed = 0;
@@ -173,8 +172,9 @@ export class Scheduler {
     const count = this.#jobs.length;
     const first = count === 0 ? 0 : this.#first % count;
     let without = -1;
+    let budget = alone;
     for (const prompts of [false, true]) {
-      if (prompts) room = Math.min(room, this.#rowsWithin(budget, count) - placed);
+      if (prompts && this.#rowCost > 0) room = Math.min(room, Math.floor(budget / this.#rowCost) - placed);
       for (let i = 0; i < count; i++) {
         const job = this.#jobs[(first + i) % count]!;
         if (!prompts) {
@@ -182,6 +182,7 @@ export class Scheduler {
           if (!job.done) this.#settle(job);
         }
         const { pending } = job.sequence;
+        if (pending === 1 && !job.done) budget = shared;
         let rows = job.done ? 0 : Math.max(0, Math.min(prompts ? room : Math.min(room, 1), pending - job.rows));
         // The last row of a sequence wants logits, of which a frame has only so many.
         if (rows > 0 && job.rows + rows === pending && outputs-- <= 0) {
@@ -212,15 +213,6 @@ export class Scheduler {
       job.done = true;
       return false;
     }
-  }
-
-  /**
-   * Rows of prompts that a frame takes: what a step can work where others wait for their next token; several steps' worth for a sequence alone, since more rows at once cost less
-   * each, and as a step ends between two ops, those must not get too long either.
-   */
-  #rowsWithin(budget: number, sequences: number): number {
-    if (budget === Infinity || this.#rowCost === 0) return this.#program.frame.maxRows;
-    return Math.floor(((sequences > 1 ? 1 : STEPS_ALONE) * budget) / this.#rowCost);
   }
 
   /** Shares rows that nobody needs among the sequences that would draft and that get a token from this frame. */

@@ -173,7 +173,7 @@ export class Sequence {
     this.#recomputing -= again;
     this.recomputeMs += again * rowMs;
     this.done += rows;
-    // What is generated may still be taken back (drafts): it is keyed when the next rows are settled.
+    // What is generated is keyed when the next rows are settled.
     this.#register(Math.min(this.done, this.#prompt));
   }
 

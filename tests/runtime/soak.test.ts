@@ -78,7 +78,7 @@ class Crowd {
         const text = await collect(session.say(LINES[1], { maxTokens: 12 }));
         return [text, [...session.tokens], session.save().sampler];
       } catch (error) {
-        return isLorikeetError(error, 'context/full') ? error.code : Promise.reject(error as Error);
+        return isLorikeetError(error, 'context/full') ? error.code : Promise.reject(error);
       } finally {
         session.dispose();
       }
