@@ -30,6 +30,8 @@ export interface DecoderConfig {
   readonly qkvBias: boolean;
   readonly outBias: boolean;
   readonly mlpBias: boolean;
+  /** Phi3 keeps q, k and v in one layer, gate and up in another. */
+  readonly fused: boolean;
   /** Qwen3 and Gemma3 normalise each head of q and k. */
   readonly headNorms: boolean;
   /** Gemma2 and Gemma3 normalise the outputs of attention and MLP too, before the residual sums. */
@@ -59,7 +61,7 @@ export function activationOf(name: string): Activation {
 }
 
 /** The model types that this file reads. */
-export const DECODER_TYPES = ['llama', 'mistral', 'qwen2', 'qwen3', 'smollm3', 'gemma', 'gemma2', 'gemma3_text'] as const;
+export const DECODER_TYPES = ['llama', 'mistral', 'qwen2', 'qwen3', 'smollm3', 'phi3', 'gemma', 'gemma2', 'gemma3_text'] as const;
 
 /** Reads the config.json of a decoder of the Llama family, in the spelling of transformers 4 (rope_theta, rope_scaling) and 5 (rope_parameters). @throws LorikeetError `config/invalid`, `model/unsupported` */
 export function decoderConfig(fields: Readonly<Record<string, unknown>>, file = 'config.json'): DecoderConfig {
@@ -79,7 +81,7 @@ export function decoderConfig(fields: Readonly<Record<string, unknown>>, file = 
   }
   // Bidirectional attention makes an encoder of Gemma: embeddings, not text.
   if (gemma && config.boolean('use_bidirectional_attention', false)) throw new LorikeetError('model/unsupported', '"use_bidirectional_attention" in config.json isn\'t supported: expected false, found true.', { expected: false, found: true });
-  const attentionBias = modelType !== 'mistral' && modelType !== 'qwen2' && config.boolean('attention_bias', false);
+  const attentionBias = modelType !== 'mistral' && modelType !== 'qwen2' && modelType !== 'phi3' && config.boolean('attention_bias', false);
   const types = layerTypes(config, modelType, layers);
   const window = slidingWindow(config, modelType);
   const { ropes, ropeOf } = ropesOf(config, modelType, types);
@@ -95,6 +97,7 @@ export function decoderConfig(fields: Readonly<Record<string, unknown>>, file = 
     qkvBias: modelType === 'qwen2' || attentionBias,
     outBias: config.boolean('attention_out_bias', attentionBias),
     mlpBias: (modelType === 'llama' || modelType === 'smollm3') && config.boolean('mlp_bias', false),
+    fused: modelType === 'phi3',
     headNorms: gemma3 || modelType === 'qwen3',
     sandwichNorms: gemma2 || gemma3,
     normOffset,
@@ -117,13 +120,13 @@ function softcap(config: ConfigReader, key: string, usual: number): number {
 
 function positionsOf(config: ConfigReader): number {
   const modelType = config.string('model_type');
-  return config.integer('max_position_embeddings', modelType === 'gemma3_text' || modelType === 'mistral' ? 131072 : modelType.startsWith('qwen') || modelType === 'smollm3' ? 32768 : modelType.startsWith('gemma') ? 8192 : 2048);
+  return config.integer('max_position_embeddings', modelType === 'gemma3_text' || modelType === 'mistral' ? 131072 : modelType.startsWith('qwen') || modelType === 'smollm3' ? 32768 : modelType.startsWith('gemma') ? 8192 : modelType === 'phi3' ? 4096 : 2048);
 }
 
 /** "full_attention" or "sliding_attention" for each layer: given, or by the rule of the architecture. */
 function layerTypes(config: ConfigReader, modelType: string, layers: number): readonly string[] {
   const given = config.fields.layer_types;
-  if (Array.isArray(given) && modelType !== 'llama' && modelType !== 'mistral' && modelType !== 'gemma') {
+  if (Array.isArray(given) && modelType !== 'llama' && modelType !== 'mistral' && modelType !== 'phi3' && modelType !== 'gemma') {
     if (given.length !== layers || given.some((t) => t !== 'full_attention' && t !== 'sliding_attention')) {
       throw new LorikeetError('config/invalid', `"layer_types" in config.json expected ${layers} times "full_attention" or "sliding_attention", found ${JSON.stringify(given)}.`, { expected: layers, found: given });
     }
@@ -136,7 +139,7 @@ function layerTypes(config: ConfigReader, modelType: string, layers: number): re
   }
   if (modelType === 'gemma2') return every.map((i) => ((i + 1) % 2 === 0 ? 'full_attention' : 'sliding_attention'));
   if (modelType === 'smollm3' && slidingWindow(config, modelType) > 0) return every.map((i) => (turns(config, i) ? 'full_attention' : 'sliding_attention'));
-  if (modelType === 'mistral') return every.map(() => 'sliding_attention'); // all in a window, or (null) none
+  if (modelType === 'mistral' || modelType === 'phi3') return every.map(() => 'sliding_attention'); // all in a window, or (null) none
   if (modelType.startsWith('qwen') && config.boolean('use_sliding_window', false)) {
     const from = config.integer('max_window_layers', 28, 0);
     return every.map((i) => (i >= from ? 'sliding_attention' : 'full_attention'));
@@ -147,7 +150,7 @@ function layerTypes(config: ConfigReader, modelType: string, layers: number): re
 function slidingWindow(config: ConfigReader, modelType: string): number {
   if ((modelType.startsWith('qwen') || modelType === 'smollm3') && !config.boolean('use_sliding_window', false)) return 0;
   if (config.fields.sliding_window === null) return 0;
-  return config.integer('sliding_window', modelType === 'llama' || modelType === 'gemma' || modelType === 'smollm3' ? 0 : 4096, 0);
+  return config.integer('sliding_window', modelType === 'llama' || modelType === 'phi3' || modelType === 'gemma' || modelType === 'smollm3' ? 0 : 4096, 0);
 }
 
 /** Whether a layer of SmolLM3 knows positions: no_rope_layers has 1 for those that do, else every fourth doesn't. */

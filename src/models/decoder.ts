@@ -23,7 +23,7 @@ interface Block {
 const ROPE_FACTORS = 'rope_freqs.weight';
 const ROPE_KINDS = { default: 0, linear: 1, llama3: 2 } as const;
 
-/** Llama, Mistral, Qwen2, Qwen3, SmolLM3, Gemma, Gemma2 and Gemma3's text model: one forward pass, told apart by data. */
+/** Llama, Mistral, Qwen2, Qwen3, SmolLM3, Phi3, Gemma, Gemma2 and Gemma3's text model: one forward pass, told apart by data. */
 export function buildDecoder(fields: Readonly<Record<string, unknown>>, checkpoint: Checkpoint, dtype?: DtypeCode): Built {
   const config = decoderConfig(fields, checkpoint.metadata ? 'the GGUF' : 'config.json');
   const { hiddenSize, intermediateSize, headDim, heads, kvHeads, eps, vocabSize } = config;
@@ -41,9 +41,11 @@ export function buildDecoder(fields: Readonly<Record<string, unknown>>, checkpoi
     return {
       inputNorm: norm(`${at}.input_layernorm`, hiddenSize),
       attention: {
-        q: linear(`${at}.self_attn.q_proj`, heads * headDim, hiddenSize, config.qkvBias, heads),
-        k: linear(`${at}.self_attn.k_proj`, kvHeads * headDim, hiddenSize, config.qkvBias, kvHeads),
-        v: linear(`${at}.self_attn.v_proj`, kvHeads * headDim, hiddenSize, config.qkvBias),
+        qkv: config.fused ? linear(`${at}.self_attn.qkv_proj`, (heads + 2 * kvHeads) * headDim, hiddenSize, config.qkvBias) : [
+          linear(`${at}.self_attn.q_proj`, heads * headDim, hiddenSize, config.qkvBias, heads),
+          linear(`${at}.self_attn.k_proj`, kvHeads * headDim, hiddenSize, config.qkvBias, kvHeads),
+          linear(`${at}.self_attn.v_proj`, kvHeads * headDim, hiddenSize, config.qkvBias),
+        ],
         o: linear(`${at}.self_attn.o_proj`, hiddenSize, heads * headDim, config.outBias),
         qNorm: config.headNorms ? norm(`${at}.self_attn.q_norm`, headDim) : null,
         kNorm: config.headNorms ? norm(`${at}.self_attn.k_norm`, headDim) : null,
@@ -52,8 +54,10 @@ export function buildDecoder(fields: Readonly<Record<string, unknown>>, checkpoi
       attentionNorm: config.sandwichNorms ? norm(`${at}.post_attention_layernorm`, hiddenSize) : null,
       mlpInputNorm: norm(`${at}.${config.sandwichNorms ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'}`, hiddenSize),
       mlp: {
-        gate: linear(`${at}.mlp.gate_proj`, intermediateSize, hiddenSize, config.mlpBias),
-        up: linear(`${at}.mlp.up_proj`, intermediateSize, hiddenSize, config.mlpBias),
+        gateUp: config.fused ? linear(`${at}.mlp.gate_up_proj`, 2 * intermediateSize, hiddenSize, config.mlpBias) : [
+          linear(`${at}.mlp.gate_proj`, intermediateSize, hiddenSize, config.mlpBias),
+          linear(`${at}.mlp.up_proj`, intermediateSize, hiddenSize, config.mlpBias),
+        ],
         down: linear(`${at}.mlp.down_proj`, hiddenSize, intermediateSize, config.mlpBias),
         activation: config.activation,
       },

@@ -128,7 +128,13 @@ export class Program {
         return;
       }
       case 'activate': return kernels.activate(op.y.ptr, op.x.ptr, frame[op.y.domain as 'tokens'].rows * op.x.width, op.kind);
-      case 'gate': return kernels.gate(op.y.ptr, op.g.ptr, op.u.ptr, frame[op.y.domain as 'tokens'].rows * op.g.width, op.kind);
+      case 'gate': {
+        const { y, g, u, kind } = op;
+        const { rows } = frame[y.domain as 'tokens'];
+        if (g.ld === g.width && u.ld === u.width) return kernels.gate(y.ptr, g.ptr, u.ptr, rows * y.width, kind);
+        for (let i = 0; i < rows; i++) kernels.gate(y.ptr + i * y.ld * 4, g.ptr + i * g.ld * 4, u.ptr + i * u.ld * 4, y.width, kind); // halves of one product
+        return;
+      }
       case 'add': return kernels.add(op.y.ptr, op.a.ptr, op.b.ptr, frame[op.y.domain as 'tokens'].rows * op.a.width);
       case 'softcap': return kernels.softcap(op.y.ptr, op.x.ptr, op.cap, frame[op.y.domain as 'tokens'].rows * op.x.width);
       case 'outputs': return kernels.copyRows(op.y.ptr, op.y.ld, op.x.ptr, op.x.ld, frame.outputRows, frame.outputs.rows, op.x.width);

@@ -108,7 +108,6 @@ export function record(forward: (ops: Ops) => Value, attentionScratch: Attention
       return y;
     },
     gate(kind, g, u) {
-      expectWhole('gate', g, u);
       same('gate', g, u);
       const y = value(g.width, g.domain);
       list.push({ op: 'gate', reads: [g, u], writes: [y], y, g, u, kind: ACTIVATIONS[kind] });

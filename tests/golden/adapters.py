@@ -166,6 +166,7 @@ ADAPTERS = {
         "save_embed": dict(QV, modules_to_save=["embed_tokens"]),
     },
     "gemma3_old": {"qv": QV},
+    "phi3": {"all": dict(target_modules=["qkv_proj", "o_proj", "gate_up_proj", "down_proj"], r=3, lora_alpha=4.5), "dora": dict(target_modules=["qkv_proj", "gate_up_proj"], r=2, lora_alpha=3, use_dora=True)},
     "smollm3": {"all": dict(target_modules=LINEAR, r=3, lora_alpha=4.5)},
     "gemma": {"all": dict(target_modules=LINEAR, r=3, lora_alpha=4.5), "by_architecture": dict(r=2, lora_alpha=4, EDIT=dict(target_modules=None))},
     "gemma2": {

@@ -53,6 +53,7 @@ MODELS = {
         ),
     ),
     "smollm3": (transformers.SmolLM3Config, dict(SMALL, num_hidden_layers=4, pad_token_id=0, tie_word_embeddings=True)),
+    "phi3": (transformers.Phi3Config, dict(SMALL, num_hidden_layers=2, sliding_window=6, pad_token_id=0)),
     "gemma": (transformers.GemmaConfig, dict(SMALL, num_hidden_layers=2, head_dim=10, tie_word_embeddings=True)),
     "gemma2": (
         transformers.Gemma2Config,
