@@ -20,7 +20,7 @@ export type TemplateVariables = Readonly<Record<string, unknown>>;
 export type ChatTemplate = (messages: readonly ChatMessage[], generate: boolean, variables?: TemplateVariables) => string;
 
 /** The most turns of loops and calls of macros in one prompt: a long conversation with tools takes some thousands. A template that wants more is hostile or broken. */
-const MAX_STEPS = 1_000_000;
+const MAX_STEPS = 200_000;
 /** The most numbers that a `range` may give. */
 const MAX_RANGE = 100_000;
 

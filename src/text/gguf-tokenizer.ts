@@ -62,7 +62,7 @@ export function createGgufTokenizer(metadata: GgufKeys): GgufTokenizer | null {
   const parts = partsOf(model, keys, vocabulary, types);
   const special = { bos: keys.id('bos', parts.bos, vocabulary), eos: keys.id('eos', parts.eos, vocabulary) };
   const { added, endTokens } = readTokens(keys, vocabulary, types, special.eos);
-  const frame = { type: 'TemplateProcessing', single: [...framed(special.bos, keys.flag('add_bos_token') ?? parts.addBos), { Sequence: { id: 'A' } }, ...framed(special.eos, keys.flag('add_eos_token') ?? parts.addEos)], special_tokens: Object.fromEntries([special.bos, special.eos].map((id) => [String(id), { ids: [id] }])) };
+  const frame = { type: 'TemplateProcessing', single: [...framed(special.bos, keys.flag('add_bos_token') ?? parts.addBos), { Sequence: { id: 'A' } }, ...framed(special.eos, keys.flag('add_eos_token') ?? parts.addEos)], special_tokens: Object.fromEntries([special.bos, special.eos].map((id) => [String(id), { ids: [id], tokens: [vocabulary[id]] }])) };
   const tokenizer = buildTokenizer({ ...parts.description, added_tokens: added, post_processor: frame });
   const named = [['bos_token', special.bos], ['eos_token', special.eos], ['unk_token', keys.id('unknown', -1, vocabulary)], ['pad_token', keys.id('padding', -1, vocabulary)], ['sep_token', keys.id('seperator', -1, vocabulary)]] as const;
   return { tokenizer, endTokens, specialTokens: Object.fromEntries(named.flatMap(([name, id]) => (id < 0 ? [] : [[name, vocabulary[id]!]]))) };

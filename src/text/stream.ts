@@ -31,6 +31,7 @@ export class TextStream {
   /** Takes an id and returns the text that is now certain, perhaps none. */
   push(id: number): string {
     this.#ids.push(id);
+    if (!this.#tokenizer.isSettled(id) && this.#ids.length - this.#from <= HELD) return '';
     const text = this.#tokenizer.decode(this.#ids);
     // Bytes of an unfinished character read as U+FFFD, one or more.
     const certain = this.#ids.length - this.#from > HELD ? text.length : text.length - /\uFFFD*$/.exec(text)![0].length;

@@ -1,6 +1,7 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { LorikeetError } from '../errors.js';
 import { asRustDoes } from './as-rust-does.js';
+import { BYTE, mendParts, type LibraryTokenizer } from './library-parts.js';
 import { invalid, partOf, type Part } from './part.js';
 
 /** Text to ids and back. A thin face of @huggingface/tokenizers, which gives what the Rust library of Hugging Face does with the same tokenizer.json. */
@@ -10,18 +11,17 @@ export interface Tokenizer {
    * A lone surrogate, which no UTF-8 can hold, is read as U+FFFD.
    */
   encode(text: string, special?: boolean): number[];
-  /** Ids to text, without special tokens unless asked for. */
+  /** Ids to text, without special tokens unless asked for. Ids of no token are left out. */
   decode(ids: readonly number[], special?: boolean): string;
+  /**
+   * True if a token's text can't change with the ids behind it, but for the bytes of an unfinished character. False of a byte such as `<0xF0>` (a run of them that isn't UTF-8 reads otherwise, from its first
+   * byte on) and, where there are such, of tokens that are left out: a run goes on behind them.
+   */
+  isSettled(id: number): boolean;
   /** The id of a token by its exact text, or undefined. */
   idOf(token: string): number | undefined;
 }
 
-/** What is used of the library (its declarations don't resolve under NodeNext). */
-interface LibraryTokenizer {
-  encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
-  decode(ids: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
-  token_to_id(token: string): number | undefined;
-}
 const Library = HuggingFaceTokenizer as unknown as new (tokenizer: object, config: object) => LibraryTokenizer;
 
 /**
@@ -49,15 +49,24 @@ export function createTokenizer(tokenizerJson: string, configJson: string): Toke
 export function buildTokenizer(description: Part, config: Part = {}): Tokenizer {
   let tokenizer: LibraryTokenizer;
   try {
-    tokenizer = new Library(asRustDoes(description), config);
+    const rewritten = asRustDoes(description, config);
+    tokenizer = new Library(rewritten, config);
+    mendParts(tokenizer, rewritten);
   } catch (cause) {
     if (cause instanceof LorikeetError) throw cause;
     throw invalid(cause instanceof Error ? cause.message : String(cause), undefined, cause);
   }
+  const { vocab } = tokenizer.model;
+  const hidden = new Set(tokenizer.special_tokens);
+  const bytes = JSON.stringify(description['decoder'] ?? null).includes('"ByteFallback"');
   return {
     encode: (text, special = true) => tokenizer.encode(text.replace(/\p{Surrogate}/gu, '\uFFFD'), { add_special_tokens: special }).ids,
-    // The library's clean-up of spaces before punctuation changes text that the model wrote as it meant it.
-    decode: (ids, special = false) => (ids.length === 0 ? '' : tokenizer.decode([...ids], { skip_special_tokens: !special, clean_up_tokenization_spaces: false })),
+    decode(ids, special = false) {
+      const known = ids.filter((id) => vocab[id] !== undefined);
+      // The library's clean-up of spaces before punctuation changes text that the model wrote as it meant it.
+      return known.length === 0 ? '' : tokenizer.decode(known, { skip_special_tokens: !special, clean_up_tokenization_spaces: false });
+    },
+    isSettled: (id) => !bytes || (vocab[id] !== undefined && !BYTE.test(vocab[id]) && !hidden.has(vocab[id])),
     idOf: (token) => tokenizer.token_to_id(token),
   };
 }

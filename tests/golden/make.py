@@ -28,7 +28,9 @@ import defaults
 import gguf_files
 import layers
 import models
+import templates
 import texts
+import tokens
 
 HERE = Path(__file__).parent
 # Other machines add up in another order: results within this of each other are the same. Weights must be equal.
@@ -51,6 +53,8 @@ PARTS = {name: write_model for name in models.MODELS} | {
     "combine": lambda name, root: combine.write(root / "combine"),
     "defaults": lambda name, root: defaults.write(root),
     "gguf": lambda name, root: gguf_files.write(root / "gguf", HERE / "models"),
+    "templates": lambda name, root: templates.write(root / "templates"),
+    "tokens": lambda name, root: tokens.write(root / "tokens"),
     "texts": lambda name, root: texts.write(root),
 }
 
