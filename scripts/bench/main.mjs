@@ -1,6 +1,6 @@
 // npm run bench: how fast it is, as ratios in one run, beside peers and beside what the machine can do. No figure here is a test.
 //   npm run bench -- [--quick] [--only SECTION,…] [--json FILE] [--keep]
-// --quick    under a minute; the figures are rougher
+// --quick    rougher figures: a minute, and some for the language models
 // --only     some of: matmul, loading, base, switching, decoding, crowd, language
 // --json     the raw samples to a file
 // --keep     the run becomes the one that BENCHMARKS.md tells: writes it, scripts/bench/results/kept.json and the plot
