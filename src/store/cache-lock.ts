@@ -41,7 +41,7 @@ export async function takeLock(path: string, { signal, onWait, everyMs = 250 }: 
       if (await removeStale(path, hostname())) continue;
       if (!waiting) onWait?.();
       waiting = true;
-      await delay(everyMs, signal, path);
+      await delay(everyMs, signal, path.replace(/\.lock$/, ''));
     }
   } finally {
     await rm(own, { force: true });

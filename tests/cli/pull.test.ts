@@ -83,4 +83,25 @@ test('Ctrl-C keeps what came, exit code 130; the next pull goes on', async () =>
   succeeded(await run(['pull', 'someone/tavern']));
   assert.match(hub.seen.find(({ server }) => server === 'storage')!.range!, /^bytes=[1-9]/);
 });
+test('two processes at once: one pulls, the other waits for it and says so', async () => {
+  hub.fault = (path) => (path.endsWith('model.safetensors') ? { kind: 'slow', ms: 3000 } : null);
+  const both = await Promise.all([run(['pull', 'someone/tavern']), run(['pull', 'someone/tavern'])]);
+  assert.equal(both.map(({ code }) => code), [0, 0], both.map(({ stderr }) => stderr).join(''));
+  assert.is(both[0]!.stdout, both[1]!.stdout);
+  assert.is(hub.seen.filter(({ server }) => server === 'storage').length, 1);
+  assert.match(both.map(({ stderr }) => stderr).join(''), /model\.safetensors is being pulled by another process; waiting for it/);
+});
+test('a process that is killed leaves a lock and a part: the next one takes both over', async () => {
+  hub.fault = (path) => (path.endsWith('model.safetensors') ? { kind: 'slow', ms: 60_000 } : null);
+  const folder = join(cache, 'hub', 'someone', 'tavern', 'a'.repeat(40));
+  const part = join(folder, 'model.safetensors.part');
+  await run(['pull', 'someone/tavern'], {
+    onStart: (kill) => { const timer = setInterval(() => { if (existsSync(part) && readFileSync(part).length > 0) { clearInterval(timer); kill('SIGKILL'); } }, 20); },
+  });
+  assert.ok(existsSync(join(folder, 'model.safetensors.lock')));
+  hub.calm();
+  succeeded(await run(['pull', 'someone/tavern']));
+  assert.match(hub.seen.find(({ server }) => server === 'storage')!.range!, /^bytes=[1-9]/);
+  assert.equal(readdirSync(folder).filter((name) => /\.(?:lock|part)/.test(name)), []);
+});
 test.run();
