@@ -16,7 +16,8 @@ async function ours() {
   const session = engine.session({ temperature: 0 });
   let count = 0;
   for await (const _ of session.say(QUESTION, { maxTokens: 8, endTokens: [] })) if (count++ === 0) console.log('first');
-  return { loadMs, kv: engine.memory().kv.used };
+  const { bytes, kv } = engine.memory();
+  return { loadMs, kv: kv.used, linear: bytes };
 }
 
 async function native() {
@@ -30,5 +31,5 @@ async function native() {
     if (count++ === 0) console.log('first');
     if (count === 8) break;
   }
-  return { loadMs, kv: 0 };
+  return { loadMs, kv: 0, linear: null };
 }

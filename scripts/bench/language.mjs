@@ -104,7 +104,7 @@ async function coldStarts(path, times) {
   for (const engine of ['ours', 'native']) {
     const runs = [];
     for (let i = 0; i < times; i++) runs.push(await child('cold.mjs', [engine, path]));
-    result[engine] = { ms: median(runs.map(({ ms }) => ms)), worst: Math.max(...runs.map(({ ms }) => ms)), loadMs: median(runs.map(({ loadMs }) => loadMs)), resident: median(runs.map(({ resident }) => resident)), kv: runs[0].kv, samples: runs };
+    result[engine] = { ms: median(runs.map(({ ms }) => ms)), worst: Math.max(...runs.map(({ ms }) => ms)), loadMs: median(runs.map(({ loadMs }) => loadMs)), resident: median(runs.map(({ resident }) => resident)), kv: runs[0].kv, linear: runs[0].linear, samples: runs };
   }
   return result;
 }

@@ -83,10 +83,10 @@ function language(result) {
       format, beside(row, 'native', 'prompt'), beside(row, 'native', 'decode'), beside(row, 'wllama', 'prompt'), beside(row, 'wllama', 'decode'),
     ])), '',
     'Native is the better of flash attention on and off; in Chromium it is ours in Chromium, too, that stands beside wllama.', '',
-    ...table(['file', 'engine', 'first token of a fresh process, ms (target: 2000)', 'worst', 'loading alone', 'resident over the file (target: 1.15)'], formats.flatMap(([format, { bytes, cold }]) => Object.entries(cold).map(([name, row]) => [
-      format, name, fixed(row.ms, 0), fixed(row.worst, 0), fixed(row.loadMs, 0), fixed((row.resident - row.kv) / bytes, 3),
+    ...table(['file', 'engine', 'first token of a fresh process, ms (target: 2000)', 'worst', 'loading alone', 'linear memory over the file', 'growth of the resident set over the file (target: 1.15)'], formats.flatMap(([format, { bytes, cold }]) => Object.entries(cold).map(([name, row]) => [
+      format, name, fixed(row.ms, 0), fixed(row.worst, 0), fixed(row.loadMs, 0), row.linear === null ? '–' : fixed((row.linear - row.kv) / bytes, 3), fixed((row.resident - row.kv) / bytes, 3),
     ]))), '',
-    'Resident is how far the process\'s resident set grew at its peak, less our KV cache (of native\'s, its cache and buffers are part).',
+    'Both at the peak and without our KV cache; the resident set holds the tokenizer and what JavaScript\'s heap grew by, too (of native\'s, its cache and buffers are part).',
   ];
 }
 
