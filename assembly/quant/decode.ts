@@ -6,7 +6,8 @@
 // A step is two positions of 8 rows, 16 × i16, as the activations want them (activation.ts): with weights u and v of positions i and
 // i + 8, eighths a and c hold u, b and d hold 256·v + u. Scales are divided by 256. The weights are what the scale multiplies, but for Q8_0, whose
 // eighths a and c stay 128 above: see `offsets`.
-import { blockBytes, four, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0 } from '../simd/dtype';
+import { blockBytes, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0 } from '../simd/dtype';
+import { SCALE, scalesQ4Q5, scalesQ6, storeEight } from './scales';
 
 export const UNIT_BYTES: usize = 576;
 const STEPS_BYTES: usize = 512;
@@ -39,7 +40,7 @@ export function decode(dst: usize, panel: usize, blocks: i32, dtype: i32): void 
 }
 
 function decodeBytes(dst: usize, panel: usize): void {
-  storeScales(dst + STEPS_BYTES, panel, 0.00390625);
+  storeEight(dst + STEPS_BYTES, panel, SCALE);
   panel += 16;
   const low = i16x8.splat(0xff);
   for (let i: usize = 0; i < 2; i++) {
@@ -54,10 +55,10 @@ function decodeBytes(dst: usize, panel: usize): void {
 }
 
 function decodeBlock(dst: usize, panel: usize, dtype: i32): void {
-  storeScales(dst + STEPS_BYTES, panel, 0.00390625);
+  storeEight(dst + STEPS_BYTES, panel, SCALE);
   panel += 16;
   if (dtype == Q4_1 || dtype == Q5_1) {
-    storeScales(dst + STEPS_BYTES + 32, panel, 1);
+    storeEight(dst + STEPS_BYTES + 32, panel, 1);
     panel += 16;
   }
   if (dtype == Q4_0) decodeNibbles(dst, panel, 8);
@@ -85,49 +86,6 @@ function decodeQ6(dst: usize, panel: usize): void {
     subblock += 192;
     dst += UNIT_BYTES;
   }
-}
-
-/** Scales / 256 and minimums of the eight sub-blocks of Q4_K or Q5_K, 8 × f32 each, the minimums behind the scales; `step` bytes from one sub-block to the next. */
-export function scalesQ4Q5(dst: usize, step: usize, panel: usize): void {
-  const digits = i8x16.splat(15), six = i8x16.splat(63), top = i8x16.splat(48);
-  const d0 = fourTimes(panel, 0.00390625), d1 = fourTimes(panel + 8, 0.00390625), m0 = fourTimes(panel + 16, -1), m1 = fourTimes(panel + 24, -1);
-  for (let p = panel + 32, end = panel + 64; p < end; p += 8) {
-    // as `scaleOf` and `minimumOf` (blocks-k.ts), for 8 rows: sub-blocks s and s + 4
-    const a = v128.load64_zero(p), b = v128.load64_zero(p, 32), c = v128.load64_zero(p, 64), later = dst + (step << 2);
-    storeProducts(dst, d0, d1, i16x8.extend_low_i8x16_u(v128.and(a, six)));
-    storeProducts(dst + 32, m0, m1, i16x8.extend_low_i8x16_u(v128.and(b, six)));
-    storeProducts(later, d0, d1, i16x8.extend_low_i8x16_u(v128.or(v128.and(c, digits), v128.and(i16x8.shr_u(a, 2), top))));
-    storeProducts(later + 32, m0, m1, i16x8.extend_low_i8x16_u(v128.or(v128.and(i16x8.shr_u(c, 4), digits), v128.and(i16x8.shr_u(b, 2), top))));
-    dst += step;
-  }
-}
-
-/** Scales / 256 of the sixteen sub-blocks of Q6_K, 8 × f32 each, `step` bytes apart. */
-export function scalesQ6(dst: usize, step: usize, panel: usize): void {
-  const d0 = fourTimes(panel, 0.00390625), d1 = fourTimes(panel + 8, 0.00390625);
-  for (let p = panel + 16, end = panel + 144; p < end; p += 8) {
-    storeProducts(dst, d0, d1, v128.load_ext<i8>(p));
-    dst += step;
-  }
-}
-
-/** Four f16 times a power of two. */
-// @ts-ignore: decorator
-@inline function fourTimes(p: usize, by: f32): v128 {
-  return f32x4.mul(four<i16>(p), f32x4.splat(by));
-}
-
-// @ts-ignore: decorator
-@inline function storeScales(dst: usize, p: usize, by: f32): void {
-  v128.store(dst, fourTimes(p, by));
-  v128.store(dst, fourTimes(p + 8, by), 16);
-}
-
-/** Eight scales times eight integers of at most 8 bits: exact, since a scale has 11 bits. */
-// @ts-ignore: decorator
-@inline function storeProducts(dst: usize, d0: v128, d1: v128, factors: v128): void {
-  v128.store(dst, f32x4.mul(d0, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(factors))));
-  v128.store(dst, f32x4.mul(d1, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(factors))), 16);
 }
 
 // @ts-ignore: decorator
