@@ -87,7 +87,7 @@ test('two processes at once: one pulls, the other waits for it and says so', asy
   hub.fault = (path) => (path.endsWith('model.safetensors') ? { kind: 'slow', ms: 3000 } : null);
   const both = await Promise.all([run(['pull', 'someone/tavern']), run(['pull', 'someone/tavern'])]);
   assert.equal(both.map(({ code }) => code), [0, 0], both.map(({ stderr }) => stderr).join(''));
-  assert.is(both[0]!.stdout, both[1]!.stdout);
+  assert.is(both[0].stdout, both[1].stdout);
   assert.is(hub.seen.filter(({ server }) => server === 'storage').length, 1);
   assert.match(both.map(({ stderr }) => stderr).join(''), /model\.safetensors is being pulled by another process; waiting for it/);
 });
