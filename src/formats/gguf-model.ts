@@ -57,6 +57,7 @@ function configOf(architecture: GgufArchitecture, keys: Keys, tensors: ReadonlyM
   const hiddenSize = keys.count('embedding_length');
   const layers = keys.count('block_count', undefined, MAX_LAYERS);
   const headDim = keys.count('attention.key_length', Math.floor(hiddenSize / heads));
+  for (const name of ['rope_factors_long.weight', 'rope_factors_short.weight']) if (tensors.has(name)) throw unsupported(name, 'none: two sets of frequencies (longrope)', 'one');
   checkNeutral(keys, headDim, architecture === 'gemma2' ? ['attn_logit_softcapping', 'final_logit_softcapping'] : []);
   const vocabulary = tensors.get('token_embd.weight')?.shape[0];
   const window = keys.count('attention.sliding_window', 0);
@@ -79,6 +80,8 @@ function configOf(architecture: GgufArchitecture, keys: Keys, tensors: ReadonlyM
       return { ...shared, model_type: architecture, rope_parameters: rope, attention_bias: has('blk.0.attn_q.bias'), attention_out_bias: has('blk.0.attn_output.bias') };
     case 'smollm3': // llama.cpp, too, leaves positions out in every fourth layer
       return { ...shared, model_type: architecture, rope_parameters: rope, no_rope_layer_interval: 4, attention_bias: has('blk.0.attn_q.bias'), attention_out_bias: has('blk.0.attn_output.bias'), mlp_bias: has('blk.0.ffn_up.bias') };
+    case 'phi3':
+      return { ...shared, model_type: architecture, rope_parameters: rope, sliding_window: window > 0 ? window : null };
     case 'gemma':
       return { ...shared, ...GEMMA, model_type: architecture, rope_parameters: rope };
     case 'gemma2':

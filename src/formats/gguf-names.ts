@@ -4,18 +4,27 @@
  */
 type Pair = readonly [gguf: string, huggingFace: string];
 
-const SHARED: readonly Pair[] = [
+const EVERY: readonly Pair[] = [
   ['token_embd', 'model.embed_tokens'],
   ['output_norm', 'model.norm'],
   ['output', 'lm_head'],
   ['blk.#.attn_norm', 'model.layers.#.input_layernorm'],
+  ['blk.#.attn_output', 'model.layers.#.self_attn.o_proj'],
+  ['blk.#.ffn_down', 'model.layers.#.mlp.down_proj'],
+];
+const SHARED: readonly Pair[] = [
+  ...EVERY,
   ['blk.#.attn_q', 'model.layers.#.self_attn.q_proj'],
   ['blk.#.attn_k', 'model.layers.#.self_attn.k_proj'],
   ['blk.#.attn_v', 'model.layers.#.self_attn.v_proj'],
-  ['blk.#.attn_output', 'model.layers.#.self_attn.o_proj'],
   ['blk.#.ffn_gate', 'model.layers.#.mlp.gate_proj'],
   ['blk.#.ffn_up', 'model.layers.#.mlp.up_proj'],
-  ['blk.#.ffn_down', 'model.layers.#.mlp.down_proj'],
+];
+/** q, k and v in one; the gate's rows, then those of the projection up. */
+const FUSED: readonly Pair[] = [
+  ...EVERY,
+  ['blk.#.attn_qkv', 'model.layers.#.self_attn.qkv_proj'],
+  ['blk.#.ffn_up', 'model.layers.#.mlp.gate_up_proj'],
 ];
 const HEAD_NORMS: readonly Pair[] = [
   ['blk.#.attn_q_norm', 'model.layers.#.self_attn.q_norm'],
@@ -34,6 +43,7 @@ const NAMES = {
   qwen2: [...SHARED, ...MLP_NORM],
   qwen3: [...SHARED, ...MLP_NORM, ...HEAD_NORMS],
   smollm3: [...SHARED, ...MLP_NORM],
+  phi3: [...FUSED, ...MLP_NORM],
   gemma: [...SHARED, ...MLP_NORM],
   gemma2: [...SHARED, ...SANDWICH_NORMS],
   gemma3: [...SHARED, ...SANDWICH_NORMS, ...HEAD_NORMS],
@@ -43,7 +53,7 @@ const NAMES = {
 export type GgufArchitecture = keyof typeof NAMES;
 export const GGUF_ARCHITECTURES = Object.keys(NAMES) as readonly GgufArchitecture[];
 
-const BY_MODEL_TYPE: Readonly<Record<string, GgufArchitecture>> = { llama: 'llama', mistral: 'llama', qwen2: 'qwen2', qwen3: 'qwen3', smollm3: 'smollm3', gemma: 'gemma', gemma2: 'gemma2', gemma3_text: 'gemma3' };
+const BY_MODEL_TYPE: Readonly<Record<string, GgufArchitecture>> = { llama: 'llama', mistral: 'llama', qwen2: 'qwen2', qwen3: 'qwen3', smollm3: 'smollm3', phi3: 'phi3', gemma: 'gemma', gemma2: 'gemma2', gemma3_text: 'gemma3' };
 
 /** The architecture under which GGUF files hold a model of config.json's `model_type`; undefined for one that has none here. */
 export const ggufArchitectureOf = (modelType: string): GgufArchitecture | undefined => (Object.hasOwn(BY_MODEL_TYPE, modelType) ? BY_MODEL_TYPE[modelType] : undefined);

@@ -52,7 +52,7 @@ export async function quantizeFolder(runtime: Runtime, folder: Folder, options: 
     const { weights } = describeModel(checkpoint);
     const modelType = String(checkpoint.config.model_type);
     const architecture = ggufArchitectureOf(modelType);
-    if (!architecture) throw new LorikeetError('model/unsupported', `A model of type "${modelType}" can't be written as GGUF: expected one of the Llama family.`, { expected: 'llama, mistral, qwen2, qwen3, smollm3, gemma, gemma2, gemma3_text', found: modelType });
+    if (!architecture) throw new LorikeetError('model/unsupported', `A model of type "${modelType}" can't be written as GGUF: expected one of the Llama family.`, { expected: 'llama, mistral, qwen2, qwen3, smollm3, phi3, gemma, gemma2, gemma3_text', found: modelType });
     const config = decoderConfig(checkpoint.config);
     const metadata = new Map<string, GgufField>([['general.architecture', { type: 'string', value: architecture }], ['general.type', { type: 'string', value: 'model' }], ...configFields(config, architecture)]);
     setTypes(metadata, options.type);

@@ -90,6 +90,13 @@ model('a tensor under both of its names', async () => {
   const tensors = new Map([...header.tensors, ['model.embed_tokens.weight', { ...header.tensors.get('token_embd.weight')!, name: 'model.embed_tokens.weight' }]]);
   assert.is(failure(() => readGgufModel({ ...header, tensors })).code, 'gguf/duplicate-tensor');
 });
+model('phi3, and its longrope', async () => {
+  const header = await headerOf('phi3');
+  const { config, tensors } = readGgufModel(header);
+  assert.equal([config.sliding_window, tensors.get('model.layers.0.self_attn.qkv_proj.weight')?.info.shape[0], tensors.get('model.layers.0.mlp.gate_up_proj.weight')?.info.name], [6, 60, 'blk.0.ffn_up.weight']);
+  const long = new Map([...header.tensors, ['rope_factors_long.weight', header.tensors.get('output_norm.weight')!]]);
+  assert.is(failure(() => readGgufModel({ ...header, tensors: long })).code, 'model/unsupported');
+});
 model('soft bounds of gemma2, alternating windows', async () => {
   const header = await headerOf('gemma2');
   const { config } = readGgufModel(header);

@@ -19,12 +19,12 @@ from draw import of_std, tokens, uniform
 from models import draw_parameter
 
 TYPES = gguf.GGMLQuantizationType
-ARCHITECTURES = {"llama": "LLAMA", "qwen2": "QWEN2", "qwen3": "QWEN3", "smollm3": "SMOLLM3", "gemma": "GEMMA", "gemma2": "GEMMA2", "gemma3_text": "GEMMA3"}
+ARCHITECTURES = {"llama": "LLAMA", "qwen2": "QWEN2", "qwen3": "QWEN3", "smollm3": "SMOLLM3", "phi3": "PHI3", "gemma": "GEMMA", "gemma2": "GEMMA2", "gemma3_text": "GEMMA3"}
 FLOATS = {torch.float32: TYPES.F32, torch.float16: TYPES.F16, torch.bfloat16: TYPES.BF16}
 
-MODELS = ["llama3", "llama_old", "llama_tied", "llama_f16", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3"]
+MODELS = ["llama3", "llama_old", "llama_tied", "llama_f16", "qwen2", "qwen3", "smollm3", "phi3", "gemma", "gemma2", "gemma3"]
 # of a model that is here or in ../models: PEFT folder -> one file
-ADAPTERS = [("llama", "all"), ("llama", "bf16"), ("llama", "alora"), ("llama", "embed_head_qv"), ("llama_tied", "embed"), ("qwen2", "by_architecture"), ("qwen3", "all"), ("smollm3", "all"), ("gemma3", "by_architecture")]
+ADAPTERS = [("llama", "all"), ("llama", "bf16"), ("llama", "alora"), ("llama", "embed_head_qv"), ("llama_tied", "embed"), ("qwen2", "by_architecture"), ("qwen3", "all"), ("smollm3", "all"), ("phi3", "all"), ("gemma3", "by_architecture")]
 
 # Rows of whole blocks; every type stands somewhere, and one tensor of each kind is a float.
 SHARED = dict(vocab_size=67, num_hidden_layers=2, max_position_embeddings=64, bos_token_id=1, eos_token_id=2)
@@ -100,8 +100,9 @@ def add_parameters(writer, config):
         writer.add_rope_scaling_factor(scaling["factor"])
     if arch == "llama":
         writer.add_vocab_size(config["vocab_size"])
-    if arch == "gemma2":
+    if arch in ("phi3", "gemma2"):
         writer.add_sliding_window(config["sliding_window"])
+    if arch == "gemma2":
         writer.add_attn_logit_softcapping(config["attn_logit_softcapping"])
         writer.add_final_logit_softcapping(config["final_logit_softcapping"])
     if arch == "gemma3":

@@ -30,7 +30,7 @@ function changed(name: string, change: Readonly<Record<string, unknown>>): Recor
 }
 
 const floats = suite('GGUF beside the folder it was made of');
-for (const name of ['llama_tied', 'llama_f16', 'qwen2', 'qwen3', 'smollm3', 'gemma', 'gemma2', 'gemma3']) {
+for (const name of ['llama_tied', 'llama_f16', 'qwen2', 'qwen3', 'smollm3', 'phi3', 'gemma', 'gemma2', 'gemma3']) {
   floats(`${name}: the same bits`, async () => {
     // A GGUF has no query_pre_attn_scalar: llama.cpp takes the heads' size.
     const folder = name === 'gemma2' || name === 'gemma3' ? changed(name, { query_pre_attn_scalar: 10 }) : `${GOLDEN}models/${name}`;
@@ -46,7 +46,7 @@ for (const name of ['llama3', 'llama_old']) {
 floats.run();
 
 const adapters = suite('adapters in llama.cpp\'s form beside the PEFT folders they were made of');
-for (const [model, adapter] of [['llama', 'all'], ['llama', 'bf16'], ['llama', 'alora'], ['llama', 'embed_head_qv'], ['llama_tied', 'embed'], ['qwen2', 'by_architecture'], ['qwen3', 'all'], ['smollm3', 'all'], ['gemma3', 'by_architecture']] as const) {
+for (const [model, adapter] of [['llama', 'all'], ['llama', 'bf16'], ['llama', 'alora'], ['llama', 'embed_head_qv'], ['llama_tied', 'embed'], ['qwen2', 'by_architecture'], ['qwen3', 'all'], ['smollm3', 'all'], ['phi3', 'all'], ['gemma3', 'by_architecture']] as const) {
   adapters(`${model}, ${adapter}: the same bits`, async () => {
     const folder = `${GOLDEN}models/${model}`;
     const tokens = adapter === 'alora' ? [4, 9, 33, 11, 12, 50, 7, 2] : TOKENS; // with its invocation in them
