@@ -1,5 +1,5 @@
 // Pre-tokenizers by the name in `tokenizer.ggml.pre`: the regexes, one after another, each of which splits what the ones before it left (Oniguruma's syntax). They are those of
-// llama.cpp (src/llama-vocab.cpp), of which the names are, but for `gpt-4o` and `tekken`: there llama.cpp stands in for classes that its regexes lack, and the patterns below are those of the
+// llama.cpp (src/llama-vocab.cpp), of which the names are, but for `gpt-4o`, `tekken`, `deepseek-llm` and `deepseek-coder`: there llama.cpp stands in for what its regexes lack, and the patterns below are those of the
 // models' own tokenizer.json, by which they were trained.
 
 export interface GgufPreTokenizer {
