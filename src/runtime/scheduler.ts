@@ -100,10 +100,21 @@ export class Scheduler {
     this.#jobs.push(job);
   }
 
-  /** Takes a job out; if it stands in the frame at work, that frame is worked to its end first, so that nobody's cache is half written. */
+  /** Takes a job out. A frame at work in which it stands is worked to its end first, so that nobody's cache is half written; one in which nobody else stands is forgotten. */
   remove(job: Job): void {
     job.done = true;
-    if (this.#framed > 0 && this.#inFrame.includes(job)) this.#finish(Infinity);
+    let others = false;
+    let framed = false;
+    for (let i = 0; i < this.#framed; i++) {
+      if (this.#inFrame[i] === job) framed = true;
+      else others ||= !this.#inFrame[i]!.done;
+    }
+    if (framed && others) this.#finish(Infinity);
+    else if (framed) {
+      // What it has written lies behind what its sequence counts as worked.
+      this.#program.reset();
+      this.#framed = this.#spent = 0;
+    }
     const at = this.#jobs.indexOf(job);
     if (at >= 0) this.#takeOut(at);
   }

@@ -89,6 +89,13 @@ for (const kvDtype of ['f16', 'q8'] as const) {
     }
   });
 }
+for (const dtype of ['q8_0', 'q4_1'] as const) {
+  batch(`the same over a base in ${dtype}`, async () => {
+    const engine = await llama({ dtype });
+    await heldAlike(engine, LLAMA);
+    engine.dispose();
+  });
+}
 batch('twenty characters in a room', async () => {
   const engine = await tavern();
   await heldAlike(engine, ROOM);

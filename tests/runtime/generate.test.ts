@@ -151,12 +151,19 @@ stops('one answer at a time', () => withEngine(async (engine) => {
   await first.return();
   session.dispose();
 }));
-stops('an abort holds inside a long prompt', () => withEngine(async (engine) => {
+stops('an abort holds inside a long prompt: the rest of it is not worked, and the session goes on', () => withEngine(async (engine) => {
   const ids = Array.from({ length: 500 }, (_, i) => 10 + (i % 900));
+  const session = engine.session({ adapters: { pirate: 1 } });
   const controller = new AbortController();
-  const stream = collect(engine.complete(ids, { signal: controller.signal, maxTokens: 1 }));
+  const stream = collect(session.complete(ids, { signal: controller.signal, maxTokens: 1 }));
   setTimeout(() => controller.abort(new Error('stop it')), 0);
   try { await stream; assert.unreachable(); } catch (error) { assert.is((error as Error).message, 'stop it'); }
+  assert.ok(session.pending > 0, 'all of it was worked');
+  const again = engine.session({ adapters: { pirate: 1 } });
+  for (const of of [session, again]) await collect(of.complete(ids, { maxTokens: 8, endTokens: [] }));
+  assert.equal(session.tokens, again.tokens);
+  session.dispose();
+  again.dispose();
 }));
 stops.run();
 
