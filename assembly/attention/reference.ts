@@ -177,8 +177,10 @@ function score(q: usize, table: usize, position: i32, kvHead: i32, headDim: i32,
 
 /** The row of sums of `attention`: up to 256 f64. */
 const SUMS: usize = memory.data(256 * 8, 16);
+/** The scores of one row: up to 512 f64. */
+const SCORES: usize = memory.data(512 * 8, 16);
 
-/** The textbook softmax over what the cache holds of all keys a row sees, in f64; `scratch` is not used; headDim at most 256. */
+/** The textbook softmax over what the cache holds of all keys a row sees, in f64; `scratch` is not used; headDim at most 256, keys at most 512. */
 export function attention(y: usize, ldy: i32, q: usize, ldq: i32, table: usize, position: i32, rows: i32, heads: i32, kvHeads: i32, headDim: i32, scale: f32,
     softcap: f32, window: i32, dtype: i32, scratch: usize, from: i32, to: i32): void {
   const group = heads / kvHeads;
@@ -189,10 +191,14 @@ export function attention(y: usize, ldy: i32, q: usize, ldq: i32, table: usize, 
       const query = q + (<usize>i * <usize>ldq + <usize>h * <usize>headDim) * 4;
       const out = y + (<usize>i * <usize>ldy + <usize>h * <usize>headDim) * 4;
       let top: f64 = -Infinity, total: f64 = 0;
-      for (let t = first; t <= last; t++) top = max<f64>(top, score(query, table, t, h / group, headDim, dtype, <f64>scale, <f64>softcap));
+      for (let t = first; t <= last; t++) {
+        const s = score(query, table, t, h / group, headDim, dtype, <f64>scale, <f64>softcap);
+        store<f64>(SCORES + <usize>(t - first) * 8, s);
+        top = max<f64>(top, s);
+      }
       for (let d = 0; d < headDim; d++) store<f64>(SUMS + <usize>d * 8, 0);
       for (let t = first; t <= last; t++) {
-        const p = NativeMath.exp(score(query, table, t, h / group, headDim, dtype, <f64>scale, <f64>softcap) - top);
+        const p = NativeMath.exp(load<f64>(SCORES + <usize>(t - first) * 8) - top);
         total += p;
         for (let d = 0; d < headDim; d++) {
           const sum = SUMS + <usize>d * 8;
