@@ -83,7 +83,7 @@ function partsOf(model: string, keys: Keys, vocabulary: readonly string[], types
     }
     const description = {
       normalizer: null,
-      model: { type: 'BPE', vocab: idsOf(vocabulary), merges, ignore_merges: pre.ignoreMerges ?? false },
+      model: { type: 'BPE', vocab: vocabulary, merges, ignore_merges: pre.ignoreMerges ?? false },
       pre_tokenizer: { type: 'Sequence', pretokenizers: [...pre.patterns.map((Regex) => ({ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false })), { type: 'ByteLevel', add_prefix_space: false, use_regex: false }] },
       decoder: { type: 'ByteLevel' },
     };
@@ -95,16 +95,13 @@ function partsOf(model: string, keys: Keys, vocabulary: readonly string[], types
     const description = {
       normalizer: { type: 'Sequence', normalizers: [...(prefixed ? [{ type: 'Prepend', prepend: '▁' }] : []), { type: 'Replace', pattern: { String: ' ' }, content: '▁' }] },
       pre_tokenizer: null,
-      model: { type: 'BPE', vocab: idsOf(vocabulary), merges: mergesOfScores(vocabulary, keys.numbers('scores', vocabulary.length) ?? new Float32Array(vocabulary.length), (id) => (types?.[id] ?? NORMAL) === NORMAL), byte_fallback: true, fuse_unk: true, unk_token: vocabulary[keys.id('unknown', 0, vocabulary)] },
+      model: { type: 'BPE', vocab: vocabulary, merges: mergesOfScores(vocabulary, keys.numbers('scores', vocabulary.length) ?? new Float32Array(vocabulary.length), (id) => (types?.[id] ?? NORMAL) === NORMAL), byte_fallback: true, fuse_unk: true, unk_token: vocabulary[keys.id('unknown', 0, vocabulary)] },
       decoder: { type: 'Sequence', decoders: [{ type: 'Replace', pattern: { String: '▁' }, content: ' ' }, { type: 'ByteFallback' }, { type: 'Fuse' }, ...(prefixed ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : [])] },
     };
     return { description, bos: 1, eos: 2, addBos: true, addEos: false };
   }
   throw new LorikeetError('text/tokenizer-unsupported', `The GGUF's tokenizer ("tokenizer.ggml.model") is ${JSON.stringify(model)}; expected gpt2 (byte-level BPE) or llama (SentencePiece).`, { expected: ['gpt2', 'llama'], found: model });
 }
-
-/** As the vocabulary of a tokenizer.json. */
-const idsOf = (vocabulary: readonly string[]): Part => Object.fromEntries(vocabulary.map((token, id) => [token, id]));
 
 /** An entry of `added_tokens` in a tokenizer.json. */
 interface AddedToken {

@@ -1,6 +1,7 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { LorikeetError } from '../errors.js';
 import { asRustDoes } from './as-rust-does.js';
+import { fillTables, hasPlainTables, withoutTables, type BpeModel } from './bpe-tables.js';
 import { BYTE, mendParts, type LibraryTokenizer } from './library-parts.js';
 import { invalid, partOf, type Part } from './part.js';
 
@@ -42,7 +43,7 @@ export function createTokenizer(tokenizerJson: string, configJson: string): Toke
 }
 
 /**
- * Builds a tokenizer from a tokenizer.json as an object.
+ * Builds a tokenizer from a tokenizer.json as an object; the `vocab` of a BPE may also be a list of tokens whose places are their ids.
  *
  * @throws LorikeetError `text/tokenizer-invalid`
  */
@@ -50,7 +51,10 @@ export function buildTokenizer(description: Part, config: Part = {}): Tokenizer 
   let tokenizer: LibraryTokenizer;
   try {
     const rewritten = asRustDoes(description, config);
-    tokenizer = new Library(rewritten, config);
+    const model = partOf(rewritten['model'], 'model');
+    const plain = hasPlainTables(model);
+    tokenizer = new Library(plain ? { ...rewritten, model: withoutTables(model) } : rewritten, config);
+    if (plain) fillTables(tokenizer.model as unknown as BpeModel, model, rewritten['added_tokens'] as Part[]);
     mendParts(tokenizer, rewritten);
   } catch (cause) {
     if (cause instanceof LorikeetError) throw cause;
