@@ -54,7 +54,7 @@ const key = (name: string, type: number, ...fields: Field[]): Field[] => [...tex
 /** Keys and tensors of a model or an adapter that could be one. */
 function drawFile(next: Next): { fields: Field[]; data: number } {
   const adapter = next(3) === 0;
-  const architecture = pick(next, ['llama', 'llama', 'qwen2', 'qwen3', 'gemma3']);
+  const architecture = pick(next, ['llama', 'llama', 'qwen2', 'qwen3', 'smollm3', 'phi3', 'gemma', 'gemma2', 'gemma3']);
   const keys: Field[][] = [key('general.architecture', 8, ...text(architecture))];
   if (adapter) keys.push(key('general.type', 8, ...text('adapter')), key('adapter.type', 8, ...text('lora')), key('adapter.lora.alpha', 6, f32(next(3))));
   else {
