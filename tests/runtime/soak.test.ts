@@ -78,7 +78,8 @@ class Crowd {
         const text = await collect(session.say(LINES[1], { maxTokens: 12 }));
         return [text, [...session.tokens], session.save().sampler];
       } catch (error) {
-        return isLorikeetError(error, 'context/full') ? error.code : Promise.reject(error);
+        if (!isLorikeetError(error, 'context/full')) throw error;
+        return error.code;
       } finally {
         session.dispose();
       }
