@@ -49,23 +49,28 @@ export async function runGolden({ createEngine }: Lorikeet, root: URL, name: str
   return { checks: cases.length, failures, digest: digest.toString() };
 }
 
+/** How the demo model is loaded: in its own dtype, and quantised with a quantised cache. */
+const LOADED = [{}, { dtype: 'q8_0', kvDtype: 'f16' }, { dtype: 'q4_1', kvDtype: 'q8' }] as const;
+
 /** The answers of the demo model, alone and with each adapter, greedy and sampled: a digest of their token ids. */
 export async function runAnswers({ createEngine }: Lorikeet, root: URL, model: string, adapters: string[], maxTokens: number): Promise<string> {
   const digest = new Digest();
-  const engine = await createEngine({ model: new URL(`models/${model}/`, root) });
-  try {
-    for (const adapter of adapters) await engine.adapters.load(adapter, new URL(`adapters/${adapter}/`, root));
-    const even = Object.fromEntries(adapters.slice(0, 2).map((adapter) => [adapter, 0.5]));
-    for (const blend of [{}, ...adapters.map((adapter) => ({ [adapter]: 1 })), even]) {
-      for (const sampling of [{ temperature: 0 }, { temperature: 0.9, topK: 40, topP: 0.95, minP: 0.02, repetitionPenalty: 1.1 }]) {
-        const session = engine.session({ adapters: blend, seed: 7 });
-        for await (const piece of session.say('Where is the treasure?', { ...sampling, maxTokens })) void piece;
-        digest.add(Uint32Array.from(session.tokens));
-        session.dispose();
+  const even = Object.fromEntries(adapters.slice(0, 2).map((adapter) => [adapter, 0.5]));
+  for (const options of LOADED) {
+    const engine = await createEngine({ model: new URL(`models/${model}/`, root), ...options });
+    try {
+      for (const adapter of adapters) await engine.adapters.load(adapter, new URL(`adapters/${adapter}/`, root));
+      for (const blend of [{}, ...adapters.map((adapter) => ({ [adapter]: 1 })), even]) {
+        for (const sampling of [{ temperature: 0 }, { temperature: 0.9, topK: 40, topP: 0.95, minP: 0.02, repetitionPenalty: 1.1 }]) {
+          const session = engine.session({ adapters: blend, seed: 7 });
+          for await (const piece of session.say('Where is the treasure?', { ...sampling, maxTokens })) void piece;
+          digest.add(Uint32Array.from(session.tokens));
+          session.dispose();
+        }
       }
+    } finally {
+      engine.dispose();
     }
-  } finally {
-    engine.dispose();
   }
   return digest.toString();
 }
