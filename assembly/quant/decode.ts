@@ -3,16 +3,14 @@
 //   unit of 32 weights, 576 bytes:  [ a: 4 steps ][ b: 4 ][ c: 4 ][ d: 4 ][ scales: 8 × f32 ][ minimums: 8 × f32 ]
 //   unit of 2 × 16 (Q6_K), 576:     [ a: 4 steps ][ b: 4 ][ scales: 8 × f32 ][ c: 4 ][ d: 4 ][ scales: 8 × f32 ]
 //
-// A step is two positions of 8 rows, 16 × i16, as the activations want them (activation.ts): with weights u and v of positions i and
-// i + 8, eighths a and c hold u, b and d hold 256·v + u. Scales are divided by 256. The weights are what the scale multiplies, but for Q8_0, whose
-// eighths a and c stay 128 above: see `offsets`.
+// A step is two positions of 8 rows, 16 × i16. The weights are what the scale multiplies, but for Q8_0, whose eighths a and c stay 128 above: see `offsets`.
 import { blockBytes, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0 } from '../simd/dtype';
-import { SCALE, scalesQ4Q5, scalesQ6, storeEight } from './scales';
+import { scalesQ4Q5, scalesQ6, storeEight } from './scales';
 
 export const UNIT_BYTES: usize = 576;
 const STEPS_BYTES: usize = 512;
 
-const OFFSETS: usize = memory.data<i16>([-32768, -32768, -32768, -32768, -32768, -32768, -32768, -32768, 0, 0, 0, 0, 0, 0, 0, 0], 16);
+const OFFSETS: usize = memory.data<i16>([-128, -128, -128, -128, -128, -128, -128, -128, 0, 0, 0, 0, 0, 0, 0, 0], 16);
 
 /** Where the eight numbers stand that, multiplied by the sums of eighths a and c, take off what the unit's weights are too large by. */
 // @ts-ignore: decorator
@@ -40,14 +38,14 @@ export function decode(dst: usize, panel: usize, blocks: i32, dtype: i32): void 
 }
 
 function decodeBytes(dst: usize, panel: usize): void {
-  storeEight(dst + STEPS_BYTES, panel, SCALE);
+  storeEight(dst + STEPS_BYTES, panel);
   panel += 16;
   const low = i16x8.splat(0xff);
   for (let i: usize = 0; i < 2; i++) {
     for (let p: usize = 0; p < 128; p += 16) {
       const v = v128.load(panel + p);
       v128.store(dst + p, v128.and(v, low));
-      v128.store(dst + p, v, 128);
+      v128.store(dst + p, i16x8.shr_s(v, 8), 128);
     }
     panel += 128;
     dst += 256;
@@ -55,10 +53,10 @@ function decodeBytes(dst: usize, panel: usize): void {
 }
 
 function decodeBlock(dst: usize, panel: usize, dtype: i32): void {
-  storeEight(dst + STEPS_BYTES, panel, SCALE);
+  storeEight(dst + STEPS_BYTES, panel);
   panel += 16;
   if (dtype == Q4_1 || dtype == Q5_1) {
-    storeEight(dst + STEPS_BYTES + 32, panel, 1);
+    storeEight(dst + STEPS_BYTES + 32, panel);
     panel += 16;
   }
   if (dtype == Q4_0) decodeNibbles(dst, panel, 8);
@@ -117,10 +115,10 @@ function decodePairs(dst: usize, pairs: usize): void {
   }
 }
 
-/** v·256 + u to the second of two eighths, u to the first, each less by `offset`. */
+/** Of v·256 + u, v to the second of two eighths, u to the first, each less by `offset`. */
 // @ts-ignore: decorator
 @inline function storePair(dst: usize, both: v128, offset: i32): void {
-  const first = v128.and(both, i16x8.splat(0xff));
+  const first = v128.and(both, i16x8.splat(0xff)), second = i16x8.shr_u(both, 8);
   v128.store(dst, offset ? i16x8.sub(first, i16x8.splat(<i16>offset)) : first);
-  v128.store(dst, offset ? i16x8.sub(both, i16x8.splat(<i16>(257 * offset))) : both, 128);
+  v128.store(dst, offset ? i16x8.sub(second, i16x8.splat(<i16>offset)) : second, 128);
 }

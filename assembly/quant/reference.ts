@@ -122,16 +122,12 @@ function quantizeBlock(q: usize, x: usize): void {
   for (let i: usize = 0; i < 32; i++) largest = max(largest, abs(load<f32>(x + 4 * i)));
   memory.fill(q, 0, 80);
   if (largest < <f32>8.271806125530277e-25) return;
-  const inverse: f32 = 127 / largest, d: f32 = largest / 127;
+  const inverse: f32 = 2047 / largest, d: f32 = largest / 2047;
   let total = 0;
   for (let i: usize = 0; i < 32; i++) {
     const value = <i32>nearest(load<f32>(x + 4 * i) * inverse), eighth = i / 8;
     const own = q + 2 * i, sum = q + 72 + 2 * (eighth % 2 * 2 + eighth / 2);
-    if (eighth % 2 == 0) store<i16>(own, <i16>(256 * value));
-    else {
-      store<i16>(own, <i16>value);
-      store<i16>(own - 16, load<i16>(own - 16) - <i16>value);
-    }
+    store<i16>(own, <i16>value);
     store<i16>(sum, load<i16>(sum) + <i16>value);
     total += value;
   }
@@ -141,8 +137,7 @@ function quantizeBlock(q: usize, x: usize): void {
 
 /** Value i of a block of activations. */
 function activationAt(q: usize, i: i32): i32 {
-  const own = <i32>load<i16>(q + 2 * <usize>i);
-  return i / 8 % 2 ? own : (own + <i32>load<i16>(q + 2 * <usize>i + 16)) / 256;
+  return load<i16>(q + 2 * <usize>i);
 }
 
 export function matmulQuantized(
@@ -155,11 +150,11 @@ export function matmulQuantized(
     }
     for (let column = 0; column < k; column += size) {
       if (column % weights == 0) takeOut(panelOf(w, j, column / weights, k, dtype), j % 8, dtype);
-      const at = column % weights, scale = scaleAt(at, dtype) / 256, minimum = minimumAt(at, dtype);
+      const at = column % weights, scale = scaleAt(at, dtype), minimum = minimumAt(at, dtype);
       for (let i = 0; i < m; i++) {
         const x = q + <usize>(i * (k / 32) + column / 32) * 80, sum = y + 4 * (<usize>i * <usize>ldy + <usize>j);
         let products = 0;
-        for (let p = 0; p < size; p++) products += 256 * activationAt(x, column % 32 + p) * integerAt(at + p, dtype);
+        for (let p = 0; p < size; p++) products += activationAt(x, column % 32 + p) * integerAt(at + p, dtype);
         store<f32>(sum, load<f32>(sum) + <f32>products * (scale * load<f32>(x + 64)));
         if (dtype == 5 || dtype == 7 || dtype == 8 || dtype == 9) store<f32>(sum, load<f32>(sum) + minimum * load<f32>(x + 68));
       }

@@ -1,12 +1,10 @@
-// Scales and minimums of the eight rows of a panel block, from f16 to f32. A scale comes divided by 256: so many times too large are the sums (activation.ts).
+// Scales and minimums of the eight rows of a panel block, from f16 to f32.
 import { four } from '../simd/dtype';
 
-export const SCALE: f32 = 0.00390625;
-
-/** Scales / 256 and minimums of the eight sub-blocks of Q4_K or Q5_K, 8 × f32 each, the minimums behind the scales; `step` bytes from one sub-block to the next. */
+/** Scales and minimums of the eight sub-blocks of Q4_K or Q5_K, 8 × f32 each, the minimums behind the scales; `step` bytes from one sub-block to the next. */
 export function scalesQ4Q5(dst: usize, step: usize, panel: usize): void {
   const digits = i8x16.splat(15), six = i8x16.splat(63), top = i8x16.splat(48);
-  const d0 = fourTimes(panel, SCALE), d1 = fourTimes(panel + 8, SCALE), m0 = fourTimes(panel + 16, -1), m1 = fourTimes(panel + 24, -1);
+  const d0 = four<i16>(panel), d1 = four<i16>(panel + 8), m0 = f32x4.neg(four<i16>(panel + 16)), m1 = f32x4.neg(four<i16>(panel + 24));
   for (let p = panel + 32, end = panel + 64; p < end; p += 8) {
     // as `scaleOf` and `minimumOf` (blocks-k.ts), for 8 rows: sub-blocks s and s + 4
     const a = v128.load64_zero(p), b = v128.load64_zero(p, 32), c = v128.load64_zero(p, 64), later = dst + (step << 2);
@@ -18,26 +16,20 @@ export function scalesQ4Q5(dst: usize, step: usize, panel: usize): void {
   }
 }
 
-/** Scales / 256 of the sixteen sub-blocks of Q6_K, 8 × f32 each, `step` bytes apart. */
+/** Scales of the sixteen sub-blocks of Q6_K, 8 × f32 each, `step` bytes apart. */
 export function scalesQ6(dst: usize, step: usize, panel: usize): void {
-  const d0 = fourTimes(panel, SCALE), d1 = fourTimes(panel + 8, SCALE);
+  const d0 = four<i16>(panel), d1 = four<i16>(panel + 8);
   for (let p = panel + 16, end = panel + 144; p < end; p += 8) {
     storeProducts(dst, d0, d1, v128.load_ext<i8>(p));
     dst += step;
   }
 }
 
-/** Four f16 times a power of two. */
+/** Eight f16. */
 // @ts-ignore: decorator
-@inline function fourTimes(p: usize, by: f32): v128 {
-  return f32x4.mul(four<i16>(p), f32x4.splat(by));
-}
-
-/** Eight f16 times a power of two. */
-// @ts-ignore: decorator
-@inline export function storeEight(dst: usize, p: usize, by: f32): void {
-  v128.store(dst, fourTimes(p, by));
-  v128.store(dst, fourTimes(p + 8, by), 16);
+@inline export function storeEight(dst: usize, p: usize): void {
+  v128.store(dst, four<i16>(p));
+  v128.store(dst, four<i16>(p + 8), 16);
 }
 
 /** Eight scales times eight integers of at most 8 bits: exact, since a scale has 11 bits. */
@@ -50,35 +42,29 @@ export function scalesQ6(dst: usize, step: usize, panel: usize): void {
 // In registers, where each is read once: the upper 16 bits of eight f32 are made together, then the lower ones put beside them. As in simd/dtype.ts
 // subnormals come out wrong and are put right, here behind a branch for all eight, since scales are seldom that small.
 
-/** Mask of sign, exponent and upper mantissa of f16 >> 3; the exponent of f16; for scales, then for minimums: what rebiases the exponent, and the smallest normal. */
+/** Mask of sign, exponent and upper mantissa of f16 >> 3; the exponent of f16; what rebiases the exponent; the smallest normal. */
 const HALVES: usize = memory.data<i16>([
   -0x7001, -0x7001, -0x7001, -0x7001, -0x7001, -0x7001, -0x7001, -0x7001,
   0x7c00, 0x7c00, 0x7c00, 0x7c00, 0x7c00, 0x7c00, 0x7c00, 0x7c00,
-  0x3400, 0x3400, 0x3400, 0x3400, 0x3400, 0x3400, 0x3400, 0x3400,
-  0, 0x3480, 0, 0x3480, 0, 0x3480, 0, 0x3480,
   0x3800, 0x3800, 0x3800, 0x3800, 0x3800, 0x3800, 0x3800, 0x3800,
   0, 0x3880, 0, 0x3880, 0, 0x3880, 0, 0x3880,
 ], 16);
 
-/** What eight f16 stand for: places among HALVES. */
-export const AS_SCALES: usize = 32;
-export const AS_MINIMUMS: usize = 64;
-
 /** The first four of eight f16. */
 // @ts-ignore: decorator
-@inline export function firstFour(h: v128, kind: usize): v128 {
-  return v128.shuffle<i16>(i16x8.shl(h, 13), upperBits(h, kind), 0, 8, 1, 9, 2, 10, 3, 11);
+@inline export function firstFour(h: v128): v128 {
+  return v128.shuffle<i16>(i16x8.shl(h, 13), upperBits(h), 0, 8, 1, 9, 2, 10, 3, 11);
 }
 
 /** The last four. */
 // @ts-ignore: decorator
-@inline export function lastFour(h: v128, kind: usize): v128 {
-  return v128.shuffle<i16>(i16x8.shl(h, 13), upperBits(h, kind), 4, 12, 5, 13, 6, 14, 7, 15);
+@inline export function lastFour(h: v128): v128 {
+  return v128.shuffle<i16>(i16x8.shl(h, 13), upperBits(h), 4, 12, 5, 13, 6, 14, 7, 15);
 }
 
 // @ts-ignore: decorator
-@inline function upperBits(h: v128, kind: usize): v128 {
-  return i16x8.add(v128.and(i16x8.shr_s(h, 3), v128.load(HALVES)), v128.load(HALVES + kind));
+@inline function upperBits(h: v128): v128 {
+  return i16x8.add(v128.and(i16x8.shr_s(h, 3), v128.load(HALVES)), v128.load(HALVES, 32));
 }
 
 /** Or zeros. */
@@ -89,7 +75,7 @@ export const AS_MINIMUMS: usize = 64;
 
 /** Four of them, if some of the eight are subnormal. */
 // @ts-ignore: decorator
-@inline export function putRight(v: v128, kind: usize): v128 {
+@inline export function putRight(v: v128): v128 {
   const sign = v128.and(v, i32x4.splat(0x80000000)), magnitude = v128.xor(v, sign);
-  return v128.or(f32x4.pmin(magnitude, f32x4.sub(f32x4.add(magnitude, magnitude), v128.load(HALVES + kind, 16))), sign);
+  return v128.or(f32x4.pmin(magnitude, f32x4.sub(f32x4.add(magnitude, magnitude), v128.load(HALVES, 48))), sign);
 }

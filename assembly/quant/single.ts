@@ -5,7 +5,7 @@
 // a block are read from memory.
 import { decoded } from '../simd/block';
 import { ACTIVATION_BYTES, ACTIVATION_SCALE, ACTIVATION_SUMS, ACTIVATION_TOTAL } from './activation';
-import { AS_MINIMUMS, AS_SCALES, firstFour, hasSubnormals, lastFour, putRight, scalesQ4Q5, scalesQ6 } from './scales';
+import { firstFour, hasSubnormals, lastFour, putRight, scalesQ4Q5, scalesQ6 } from './scales';
 
 const MASKS: usize = memory.data<i16>([
   0x000f, 0x000f, 0x000f, 0x000f, 0x000f, 0x000f, 0x000f, 0x000f,
@@ -15,14 +15,14 @@ const MASKS: usize = memory.data<i16>([
   0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030,
 ], 16);
 
-/** What the weights are too large by, negative and times 256: multiplied by the sums of the activations it is where the accumulators start. */
+/** What the weights are too large by, negative: multiplied by the sums of the activations it is where the accumulators start. */
 const OFFSETS: usize = memory.data<i16>([
   0, 0, 0, 0, 0, 0, 0, 0,
-  -2048, -2048, -2048, -2048, -2048, -2048, -2048, -2048, // Q4_0: 8
-  -4096, -4096, -4096, -4096, -4096, -4096, -4096, -4096, // Q5_0: 16
-  -32768, -32768, -32768, -32768, -32768, -32768, -32768, -32768, // Q8_0: 128, in eighths a and c
-  -8192, 0, -8192, 0, -8192, 0, -8192, 0, // Q6_K: 32, in eighths a and b …
-  0, -8192, 0, -8192, 0, -8192, 0, -8192, // … and in c and d
+  -8, -8, -8, -8, -8, -8, -8, -8, // Q4_0: 8
+  -16, -16, -16, -16, -16, -16, -16, -16, // Q5_0: 16
+  -128, -128, -128, -128, -128, -128, -128, -128, // Q8_0: 128, in eighths a and c
+  -32, 0, -32, 0, -32, 0, -32, 0, // Q6_K: 32, in eighths a and b …
+  0, -32, 0, -32, 0, -32, 0, -32, // … and in c and d
 ], 16);
 
 /** How a format's blocks are scaled: traits, whose methods are constants. `changetype<Scale>(0)` is an instance. */
@@ -68,25 +68,25 @@ export function singleBytes(y: usize, x: usize, w: usize, blocks: i32, init: usi
     for (const stop = x + 16; x < stop; x += 4) {
       const a = v128.load32_splat(x), b = v128.load32_splat(x, 16), c = v128.load32_splat(x, 32), d = v128.load32_splat(x, 48);
       const v0 = v128.load(p, 16);
-      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(b, v0));
+      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(b, i16x8.shr_s(v0, 8)));
       a0 = i32x4.add(a0, i32x4.dot_i16x8_s(a, v128.and(v0, low)));
       const u0 = v128.load(p, 144);
-      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(d, u0));
+      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(d, i16x8.shr_s(u0, 8)));
       a0 = i32x4.add(a0, i32x4.dot_i16x8_s(c, v128.and(u0, low)));
       const v1 = v128.load(p, 32);
-      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(b, v1));
+      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(b, i16x8.shr_s(v1, 8)));
       a1 = i32x4.add(a1, i32x4.dot_i16x8_s(a, v128.and(v1, low)));
       const u1 = v128.load(p, 160);
-      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(d, u1));
+      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(d, i16x8.shr_s(u1, 8)));
       a1 = i32x4.add(a1, i32x4.dot_i16x8_s(c, v128.and(u1, low)));
       p += 32;
     }
     x -= 16;
     const scales = v128.load(w), d = v128.load32_splat(x, ACTIVATION_SCALE);
-    let s0 = firstFour(scales, AS_SCALES), s1 = lastFour(scales, AS_SCALES);
+    let s0 = firstFour(scales), s1 = lastFour(scales);
     if (hasSubnormals(scales)) {
-      s0 = putRight(s0, AS_SCALES);
-      s1 = putRight(s1, AS_SCALES);
+      s0 = putRight(s0);
+      s1 = putRight(s1);
     }
     c0 = f32x4.add(c0, f32x4.mul(f32x4.convert_i32x4_s(a0), f32x4.mul(s0, d)));
     c1 = f32x4.add(c1, f32x4.mul(f32x4.convert_i32x4_s(a1), f32x4.mul(s1, d)));
@@ -101,7 +101,7 @@ export function singleNibbles<S, H>(y: usize, x: usize, w: usize, blocks: i32, i
   const isSuper = changetype<S>(0).isSuper, hasMinimum = changetype<S>(0).hasMinimum, hasFifths = changetype<H>(0).hasFifths;
   const header: usize = isSuper ? 128 : hasMinimum ? 32 : 16, weights: usize = hasFifths ? 160 : 128;
   let c0 = v128.load(init), c1 = v128.load(init, 16);
-  const one = v128.load(MASKS), two = v128.load(MASKS, 16);
+  const one = v128.load(MASKS);
   for (const end = w + <usize>blocks * (header + weights * (isSuper ? 8 : 1)); w < end;) {
     const panel = w;
     let scales = decoded();
@@ -115,34 +115,34 @@ export function singleNibbles<S, H>(y: usize, x: usize, w: usize, blocks: i32, i
         w += weights;
       } else {
         for (const next = x + 16; x < next; x += 4) {
-          const v0 = v128.load(w), v1 = v128.load(w, 16), u0 = i16x8.shr_u(v0, 4), u1 = i16x8.shr_u(v1, 4);
+          const v0 = v128.load(w), v1 = v128.load(w, 16);
           const a = v128.load32_splat(x), b = v128.load32_splat(x, 16), c = v128.load32_splat(x, 32), d = v128.load32_splat(x, 48);
           a0 = i32x4.add(a0, i32x4.dot_i16x8_s(a, v128.and(v0, one)));
-          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(c, v128.and(u0, one)));
-          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(b, v128.and(v0, two)));
-          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(d, v128.and(u0, two)));
+          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(c, v128.and(i16x8.shr_u(v0, 4), one)));
+          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(b, v128.and(i16x8.shr_u(v0, 8), one)));
+          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(d, i16x8.shr_u(v0, 12)));
           a1 = i32x4.add(a1, i32x4.dot_i16x8_s(a, v128.and(v1, one)));
-          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(c, v128.and(u1, one)));
-          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(b, v128.and(v1, two)));
-          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(d, v128.and(u1, two)));
+          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(c, v128.and(i16x8.shr_u(v1, 4), one)));
+          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(b, v128.and(i16x8.shr_u(v1, 8), one)));
+          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(d, i16x8.shr_u(v1, 12)));
           w += 32;
         }
         x -= 16;
       }
       const d = v128.load32_splat(x, ACTIVATION_SCALE), h = v128.load(panel);
-      let s0 = isSuper ? v128.load(scales) : firstFour(h, AS_SCALES), s1 = isSuper ? v128.load(scales, 16) : lastFour(h, AS_SCALES);
+      let s0 = isSuper ? v128.load(scales) : firstFour(h), s1 = isSuper ? v128.load(scales, 16) : lastFour(h);
       if (!isSuper && hasSubnormals(h)) {
-        s0 = putRight(s0, AS_SCALES);
-        s1 = putRight(s1, AS_SCALES);
+        s0 = putRight(s0);
+        s1 = putRight(s1);
       }
       c0 = f32x4.add(c0, f32x4.mul(f32x4.convert_i32x4_s(a0), f32x4.mul(s0, d)));
       c1 = f32x4.add(c1, f32x4.mul(f32x4.convert_i32x4_s(a1), f32x4.mul(s1, d)));
       if (hasMinimum) {
         const total = v128.load32_splat(x, ACTIVATION_TOTAL), l = v128.load(panel, 16);
-        let m0 = isSuper ? v128.load(scales, 32) : firstFour(l, AS_MINIMUMS), m1 = isSuper ? v128.load(scales, 48) : lastFour(l, AS_MINIMUMS);
+        let m0 = isSuper ? v128.load(scales, 32) : firstFour(l), m1 = isSuper ? v128.load(scales, 48) : lastFour(l);
         if (!isSuper && hasSubnormals(l)) {
-          m0 = putRight(m0, AS_MINIMUMS);
-          m1 = putRight(m1, AS_MINIMUMS);
+          m0 = putRight(m0);
+          m1 = putRight(m1);
         }
         c0 = f32x4.add(c0, f32x4.mul(m0, total));
         c1 = f32x4.add(c1, f32x4.mul(m1, total));
@@ -169,9 +169,9 @@ export function singleNibbles<S, H>(y: usize, x: usize, w: usize, blocks: i32, i
   for (const end = x + 16; x < end; x += 4) {
     const v = v128.load(p, 32);
     const b = v128.or(v128.and(v, digits), v128.and(i16x8.shl(h, 4), bits)), d = v128.or(v128.and(i16x8.shr_u(v, 4), digits), v128.and(h, bits));
-    sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.load32_splat(x, 16), b));
+    sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.load32_splat(x, 16), i16x8.shr_u(b, 8)));
     sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.load32_splat(x), v128.and(b, bytes)));
-    sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.load32_splat(x, 48), d));
+    sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.load32_splat(x, 48), i16x8.shr_u(d, 8)));
     sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.load32_splat(x, 32), v128.and(d, bytes)));
     h = i16x8.shr_u(h, 1);
     p += 32;
@@ -204,9 +204,9 @@ export function singlePairs(y: usize, x: usize, w: usize, blocks: i32, init: usi
   for (const end = x + 16; x < end; x += 4) {
     const v = v128.load(p, 64);
     const b = v128.or(v128.and(v, digits), v128.and(i16x8.shl(h0, 4), bits)), d = v128.or(v128.and(i16x8.shr_u(v, 4), digits), v128.and(i16x8.shl(h1, 4), bits));
-    s0 = i32x4.add(s0, i32x4.dot_i16x8_s(v128.load32_splat(x, 16), b));
+    s0 = i32x4.add(s0, i32x4.dot_i16x8_s(v128.load32_splat(x, 16), i16x8.shr_u(b, 8)));
     s0 = i32x4.add(s0, i32x4.dot_i16x8_s(v128.load32_splat(x), v128.and(b, bytes)));
-    s1 = i32x4.add(s1, i32x4.dot_i16x8_s(v128.load32_splat(x, 48), d));
+    s1 = i32x4.add(s1, i32x4.dot_i16x8_s(v128.load32_splat(x, 48), i16x8.shr_u(d, 8)));
     s1 = i32x4.add(s1, i32x4.dot_i16x8_s(v128.load32_splat(x, 32), v128.and(d, bytes)));
     h0 = i16x8.shr_u(h0, 2);
     h1 = i16x8.shr_u(h1, 2);

@@ -1,7 +1,7 @@
 // Micro-kernels on decoded units (decode.ts): R rows of activations by the 8 rows of a panel, over `count` units of 32 positions.
 //
 //   c[i][j] = init[i][j], then for each block in order
-//   c[i][j] += float(256·Σ q·w) · ((scale[j] / 256) · d[i])           the sum is exact; two roundings and one of the addition
+//   c[i][j] += float(Σ q·w) · (scale[j] · d[i])                        the sum is exact; two roundings and one of the addition
 //   c[i][j] += minimum[j] · (d[i]·Σq)                                 where the format has minimums
 //
 // The blocks are those of the scales: 32 positions, or 16 (Halves). c holds the sums in between: R rows of 8 floats, `ldc` bytes apart.

@@ -36,7 +36,7 @@ export interface AttentionSpec {
 /** One recorded operation: plain data. `reads` and `writes` are what the planner needs of it. */
 export type Op = { readonly reads: readonly Value[]; readonly writes: readonly Value[] } & (
   | { readonly op: 'embed'; readonly y: Value; readonly module: Embedding; readonly ids: 'ids' | 'positions' }
-  /** x in blocks of 8 bits, for quantised weights: see assembly/quant/activation.ts. */
+  /** x in blocks of 12 bits, for quantised weights: see assembly/quant/activation.ts. */
   | { readonly op: 'quantize'; readonly y: Value; readonly x: Value }
   /** `q` is x quantised, where the base's weight is. */
   | { readonly op: 'linear'; readonly y: Value; readonly x: Value; readonly q: Value | null; readonly module: Linear }

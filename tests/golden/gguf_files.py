@@ -205,10 +205,10 @@ def k_blocks(name, kind, shape):
 
 
 def round_activations(x):
-    """What a quantised weight is multiplied by: 8 bits, one scale for each block of 32."""
+    """What a quantised weight is multiplied by: 12 bits, one scale for each block of 32."""
     blocks = x.reshape(*x.shape[:-1], -1, 32)
     most = blocks.abs().amax(-1, keepdim=True).clamp(min=1e-20)
-    return (torch.round(blocks * (127 / most)) * (most / 127)).reshape(x.shape)
+    return (torch.round(blocks * (2047 / most)) * (most / 2047)).reshape(x.shape)
 
 
 class Rounding:

@@ -34,7 +34,7 @@ def write(folder):
     torch.set_num_threads(1)
     base = ROOT / "models" / "tavern"
     tokenizer = AutoTokenizer.from_pretrained(base)
-    names = sorted(p.name for p in (ROOT / "adapters").iterdir() if p.is_dir())
+    names = sorted(p.parent.name for p in (ROOT / "adapters").glob("*/adapter_config.json"))
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, attn_implementation="eager").eval()
     prompts = [tokenizer.apply_chat_template([{"role": "user", "content": line}], add_generation_prompt=True, tokenize=False) for line in LINES]
     ids = [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]

@@ -14,7 +14,7 @@ function panels(bench: Bench, n: number, k: number, type: Quantized): number {
   return packed;
 }
 
-/** Random activations of 8 bits of x [m, k]. */
+/** Random activations of 12 bits of x [m, k]. */
 function activations(bench: Bench, m: number, k: number): number {
   const x = bench.f32(m * k), q = bench.bytes((m * k * ACTIVATION_BYTES) / 32);
   bench.prepare('quantizeRows', q, x, k, m, k);
@@ -85,8 +85,8 @@ const rounding: Check[] = [
   {
     name: 'quantizeRows: ties, zeros, tiny and huge values',
     run(kernels) {
-      const ties = Array.from({ length: 32 }, (_, i) => (i === 7 ? 127 : i % 2 ? i - 0.5 : 0.5 - i));
-      const rows = [ties, ties.map((v) => v * 2 ** -70), ties.map((v) => v * 2 ** -90), ties.map((v) => v * 2 ** -140), ties.map((v) => v * 2 ** 100), ties.map(() => 0), ties.map(() => -0), ties.map((_, i) => (i === 31 ? -3 : 0))];
+      const ties = Array.from({ length: 32 }, (_, i) => (i === 7 ? 2047 : i % 2 ? i - 0.5 : 0.5 - i));
+      const rows = [ties, ties.map((v) => v * 2 ** -70), ties.map((v) => v * 2 ** -95), ties.map((v) => v * 2 ** -140), ties.map((v) => v * 2 ** 100), ties.map(() => 0), ties.map(() => -0), ties.map((_, i) => (i === 31 ? -3 : 0))];
       const bench = new Bench(kernels);
       const x = bench.f32(rows.flat()), q = bench.bytes(rows.length * ACTIVATION_BYTES);
       bench.call('quantizeRows', q, x, 32, rows.length, 32);
@@ -155,7 +155,7 @@ const products: Check[] = quantized.flatMap((type): Check[] => [
         const m = signs.length, n = 8, k = type.weights, bench = new Bench(kernels, byte);
         const data = new Uint8Array(bytesOf(n * k, type)).fill(byte), view = new DataView(data.buffer);
         for (let block = 0; block < data.length; block += type.bytes) for (const at of type.scales) view.setUint16(block + at, 0x3c00, true);
-        const blocks = bench.u8(data), w = bench.bytes(data.length), x = bench.f32(signs.flatMap((sign) => Array.from({ length: k }, (_, i) => 127 * sign(i))));
+        const blocks = bench.u8(data), w = bench.bytes(data.length), x = bench.f32(signs.flatMap((sign) => Array.from({ length: k }, (_, i) => 2047 * sign(i))));
         const q = bench.bytes((m * k * ACTIVATION_BYTES) / 32), y = bench.bytes(m * n * 4);
         bench.prepare('pack', w, blocks, n, k, type.code);
         bench.prepare('quantizeRows', q, x, k, m, k);
@@ -168,7 +168,7 @@ const products: Check[] = quantized.flatMap((type): Check[] => [
     },
   },
   {
-    name: `matmulQuantized ${type.name}: no further from the exact product than rounding to 8 bits takes it`,
+    name: `matmulQuantized ${type.name}: no further from the exact product than rounding to 12 bits takes it`,
     run(kernels) {
       const m = 4, n = 24, k = 3 * type.weights, bench = new Bench(kernels, type.code);
       const w = panels(bench, n, k, type), x = bench.f32(m * k), q = bench.bytes((m * k * ACTIVATION_BYTES) / 32), wide = bench.bytes(n * k * 4), y = bench.bytes(m * n * 4);
@@ -185,7 +185,7 @@ const products: Check[] = quantized.flatMap((type): Check[] => [
             for (let p = 0; p < 32; p++) {
               exact += xs[p]! * ws[p]!;
               // half a step of the activation; and for the f32 sums: minimums, which ws doesn't tell, are below 8 here
-              bound += (largest / 127 / 2) * Math.abs(ws[p]!) * 1.001 + largest * (Math.abs(ws[p]!) + 8) * 2 ** -20;
+              bound += (largest / 2047 / 2) * Math.abs(ws[p]!) * 1.001 + largest * (Math.abs(ws[p]!) + 8) * 2 ** -20;
             }
           }
           const error = Math.abs(found[i * n + j]! - exact);

@@ -87,14 +87,12 @@ const cases = JSON.parse(readFileSync(`${FOLDER}/cases.json`, 'utf8')) as Record
 for (const [name, file, adapter] of [['blocks32', 'blocks32'], ['blocks32_lora', 'blocks32', 'blocks32-q8_0'], ['kquants', 'kquants']] as const) {
   quantised(name, async () => {
     const found = await logitsOf(`${FOLDER}/${file}.gguf`, cases[file]!, adapter && `${FOLDER}/adapters/${adapter}.gguf`);
-    // With activations rounded to 8 bits in blocks of 32 what is left is the order of additions; a value now and then that falls to the other side of a step moves the rows from there on.
-    const rounded = golden.get(`${name}_rounded`)!.data;
-    const first = 8 * golden.get(name)!.shape[1]!;
-    assert.ok(difference(found.subarray(0, first), rounded.subarray(0, first)) < 2e-6, 'the first rows');
-    assert.ok(difference(found, rounded) < 0.01, `largest difference ${difference(found, rounded)} from rounded activations`);
-    // The rounding itself: a step is 1/127 of the largest of 32, and these weights are noise, which nothing forgives.
+    // With activations rounded to 12 bits in blocks of 32 what is left is the order of additions, which now and then sends a value to the other side of a step.
+    const rounded = difference(found, golden.get(`${name}_rounded`)!.data);
+    assert.ok(rounded < 1e-3, `largest difference ${rounded} from rounded activations`);
+    // The rounding itself: a step is 1/2047 of the largest of 32, and these weights are noise, which nothing forgives.
     const rounding = difference(found, golden.get(name)!.data);
-    assert.ok(rounding < 0.04, `largest difference ${rounding}`);
+    assert.ok(rounding < 0.003, `largest difference ${rounding}`);
   });
 }
 quantised.run();

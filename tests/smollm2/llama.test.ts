@@ -4,8 +4,8 @@ import { createEngine } from '../../src/index.js';
 import { gguf, golden } from './files.js';
 import { greedy } from './greedy.js';
 
-// Greedy text of the Q4_1 file beside llama.cpp's of the same file (tests/golden/smollm2/llama.mjs): equal up to a near tie. llama.cpp rounds activations to 8 bits as
-// we do, but in other kernels and with another cache, which moves a logit by 0.1; so where the two part, the float32 model must hold both tokens for nearly as good.
+// Greedy text of the Q4_1 file beside llama.cpp's of the same file (tests/golden/smollm2/llama.mjs): equal up to a near tie. llama.cpp rounds activations to 8 bits
+// (we to 12) and has another cache, which moves a logit by 0.1; so where the two part, the float32 model must hold both tokens for nearly as good.
 const test = suite('smollm2/llama');
 const path = gguf();
 if (path !== null) {
