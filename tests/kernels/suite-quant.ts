@@ -106,6 +106,7 @@ const rounding: Check[] = [
         bench.read('simd', y, 24).forEach((found, i) => equal(`product ${i} is finite`, Number.isFinite(found), i < 8 || i >= 16));
         // The bits of a NaN are the machine's own: they don't stay for the digests by which engines are compared.
         bench.prepare('quantizeRows', q, bench.f32(new Array<number>(3 * k).fill(0)), k, 3, k);
+        bench.prepare('matmulQuantized', y, 8, q, w, 0, 0, 3, 8, k, type.code, 0, 8);
       }
     },
   },
