@@ -3,20 +3,12 @@
 //   unit of 32 weights, 576 bytes:  [ a: 4 steps ][ b: 4 ][ c: 4 ][ d: 4 ][ scales: 8 × f32 ][ minimums: 8 × f32 ]
 //   unit of 2 × 16 (Q6_K), 576:     [ a: 4 steps ][ b: 4 ][ scales: 8 × f32 ][ c: 4 ][ d: 4 ][ scales: 8 × f32 ]
 //
-// A step is two positions of 8 rows, 16 × i16. The weights are what the scale multiplies, but for Q8_0, whose eighths a and c stay 128 above: see `offsets`.
+// A step is two positions of 8 rows, 16 × i16: what the scale multiplies.
 import { blockBytes, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0 } from '../simd/dtype';
 import { scalesQ4Q5, scalesQ6, storeEight } from './scales';
 
 export const UNIT_BYTES: usize = 576;
 const STEPS_BYTES: usize = 512;
-
-const OFFSETS: usize = memory.data<i16>([-128, -128, -128, -128, -128, -128, -128, -128, 0, 0, 0, 0, 0, 0, 0, 0], 16);
-
-/** Where the eight numbers stand that, multiplied by the sums of eighths a and c, take off what the unit's weights are too large by. */
-// @ts-ignore: decorator
-@inline export function offsets(dtype: i32): usize {
-  return dtype == Q8_0 ? OFFSETS : OFFSETS + 16;
-}
 
 /** Units of a panel block. */
 // @ts-ignore: decorator
@@ -40,11 +32,11 @@ export function decode(dst: usize, panel: usize, blocks: i32, dtype: i32): void 
 function decodeBytes(dst: usize, panel: usize): void {
   storeEight(dst + STEPS_BYTES, panel);
   panel += 16;
-  const low = i16x8.splat(0xff);
+  const low = i16x8.splat(0xff), flipped = i16x8.splat(128);
   for (let i: usize = 0; i < 2; i++) {
     for (let p: usize = 0; p < 128; p += 16) {
       const v = v128.load(panel + p);
-      v128.store(dst + p, v128.and(v, low));
+      v128.store(dst + p, i16x8.sub(v128.and(v, low), flipped));
       v128.store(dst + p, i16x8.shr_s(v, 8), 128);
     }
     panel += 128;

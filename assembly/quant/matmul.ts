@@ -4,7 +4,7 @@
 import { decoded, lanes } from '../simd/block';
 import { blockBytes, blockWeights, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q6_K, Q8_0 } from '../simd/dtype';
 import { ACTIVATION_BYTES } from './activation';
-import { decode, offsets, unitsOf } from './decode';
+import { decode, unitsOf } from './decode';
 import { Fifths, Nibbles, OneScale, singleBytes, singleNibbles, singlePairs, Superblock, WithMinimum } from './single';
 import { Halves, Minimum, Plain, tile1x8, tile2x8, tile4x8 } from './tiles';
 
@@ -75,14 +75,14 @@ function fewRows(
 function manyRows<K>(
   y: usize, ldy: usize, x: usize, ldx: usize, w: usize, pitch: usize, init: usize, ldi: usize, iNext: usize, m: i32, count: i32, blocks: i32, dtype: i32,
 ): void {
-  const bytes = pitch / <usize>blocks, units = unitsOf(dtype), most = STRETCH / units, zero = offsets(dtype);
+  const bytes = pitch / <usize>blocks, units = unitsOf(dtype), most = STRETCH / units;
   for (; count > 0; count -= 8) {
     // a stretch goes on from the sums so far, in y
     let sums = init, sStep = ldi, a = x;
     for (let left = blocks; left > 0; left -= most) {
       const now = min(left, most);
       decode(decoded(), w, now, dtype);
-      panel<K>(y, ldy, a, ldx, now * units, sums, sStep, zero, m, min(count, 8));
+      panel<K>(y, ldy, a, ldx, now * units, sums, sStep, m, min(count, 8));
       w += <usize>now * bytes;
       a += <usize>(now * units) * ACTIVATION_BYTES;
       sums = y;
@@ -94,13 +94,13 @@ function manyRows<K>(
 }
 
 /** All rows on the decoded stretch of a panel, of which `valid` lanes are outputs. */
-function panel<K>(y: usize, ldy: usize, x: usize, ldx: usize, units: i32, init: usize, ldi: usize, zero: usize, m: i32, valid: i32): void {
+function panel<K>(y: usize, ldy: usize, x: usize, ldx: usize, units: i32, init: usize, ldi: usize, m: i32, valid: i32): void {
   while (m > 0) {
     const rows: i32 = m >= 4 ? 4 : m >= 2 ? 2 : 1;
     const c = valid == 8 ? y : lanes(), ldc = valid == 8 ? ldy : 32;
-    if (rows == 4) tile4x8<K>(c, ldc, x, ldx, decoded(), units, init, ldi, zero);
-    else if (rows == 2) tile2x8<K>(c, ldc, x, ldx, decoded(), units, init, ldi, zero);
-    else tile1x8<K>(c, x, decoded(), units, init, zero);
+    if (rows == 4) tile4x8<K>(c, ldc, x, ldx, decoded(), units, init, ldi);
+    else if (rows == 2) tile2x8<K>(c, ldc, x, ldx, decoded(), units, init, ldi);
+    else tile1x8<K>(c, x, decoded(), units, init);
     if (valid < 8) for (let i: usize = 0; i < <usize>rows; i++) memory.copy(y + i * ldy, lanes() + (i << 5), <usize>valid << 2);
     y += <usize>rows * ldy;
     x += <usize>rows * ldx;

@@ -5,8 +5,11 @@
 //   c[i][j] += minimum[j] · (d[i]·Σq)                                 where the format has minimums
 //
 // The blocks are those of the scales: 32 positions, or 16 (Halves). c holds the sums in between: R rows of 8 floats, `ldc` bytes apart.
-import { ACTIVATION_BYTES, ACTIVATION_SCALE, ACTIVATION_SUMS, ACTIVATION_TOTAL } from './activation';
+import { ACTIVATION_BYTES, ACTIVATION_SCALE, ACTIVATION_TOTAL } from './activation';
 import { UNIT_BYTES } from './decode';
+
+/** Where sums start: from memory, since from a constant V8 up to Node 22 loses a third of the speed. */
+const ZEROS: usize = memory.data<i32>([0, 0, 0, 0], 16);
 
 /** What a unit is made of: traits, whose methods are constants. `changetype<Kind>(0)` is an instance. */
 @unmanaged export class Plain {
@@ -30,44 +33,44 @@ import { UNIT_BYTES } from './decode';
   @inline get minimum(): bool { return false; }
 }
 
-export function tile1x8<K>(c: usize, x: usize, units: usize, count: i32, init: usize, offsets: usize): void {
+export function tile1x8<K>(c: usize, x: usize, units: usize, count: i32, init: usize): void {
   start(c, init);
   for (const end = units + <usize>count * UNIT_BYTES; units < end; units += UNIT_BYTES) {
     if (changetype<K>(0).halves) {
-      sums1<K>(c, x, units, 256, ACTIVATION_SCALE, offsets);
-      sums1<K>(c, x + 32, units + 288, 256, ACTIVATION_SCALE - 32, offsets);
+      sums1<K>(c, x, units, 256, ACTIVATION_SCALE);
+      sums1<K>(c, x + 32, units + 288, 256, ACTIVATION_SCALE - 32);
     } else {
-      sums1<K>(c, x, units, 512, ACTIVATION_SCALE, offsets);
+      sums1<K>(c, x, units, 512, ACTIVATION_SCALE);
     }
     x += ACTIVATION_BYTES;
   }
 }
 
-export function tile2x8<K>(c: usize, ldc: usize, x: usize, ldx: usize, units: usize, count: i32, init: usize, ldi: usize, offsets: usize): void {
+export function tile2x8<K>(c: usize, ldc: usize, x: usize, ldx: usize, units: usize, count: i32, init: usize, ldi: usize): void {
   start(c, init);
   start(c + ldc, init + ldi);
   for (const end = units + <usize>count * UNIT_BYTES; units < end; units += UNIT_BYTES) {
     if (changetype<K>(0).halves) {
-      sums2<K>(c, ldc, x, ldx, units, 256, ACTIVATION_SCALE, offsets);
-      sums2<K>(c, ldc, x + 32, ldx, units + 288, 256, ACTIVATION_SCALE - 32, offsets);
+      sums2<K>(c, ldc, x, ldx, units, 256, ACTIVATION_SCALE);
+      sums2<K>(c, ldc, x + 32, ldx, units + 288, 256, ACTIVATION_SCALE - 32);
     } else {
-      sums2<K>(c, ldc, x, ldx, units, 512, ACTIVATION_SCALE, offsets);
+      sums2<K>(c, ldc, x, ldx, units, 512, ACTIVATION_SCALE);
     }
     x += ACTIVATION_BYTES;
   }
 }
 
-export function tile4x8<K>(c: usize, ldc: usize, x: usize, ldx: usize, units: usize, count: i32, init: usize, ldi: usize, offsets: usize): void {
+export function tile4x8<K>(c: usize, ldc: usize, x: usize, ldx: usize, units: usize, count: i32, init: usize, ldi: usize): void {
   start(c, init);
   start(c + ldc, init + ldi);
   start(c + 2 * ldc, init + 2 * ldi);
   start(c + 3 * ldc, init + 3 * ldi);
   for (const end = units + <usize>count * UNIT_BYTES; units < end; units += UNIT_BYTES) {
     if (changetype<K>(0).halves) {
-      sums4<K>(c, ldc, x, ldx, units, 256, ACTIVATION_SCALE, offsets);
-      sums4<K>(c, ldc, x + 32, ldx, units + 288, 256, ACTIVATION_SCALE - 32, offsets);
+      sums4<K>(c, ldc, x, ldx, units, 256, ACTIVATION_SCALE);
+      sums4<K>(c, ldc, x + 32, ldx, units + 288, 256, ACTIVATION_SCALE - 32);
     } else {
-      sums4<K>(c, ldc, x, ldx, units, 512, ACTIVATION_SCALE, offsets);
+      sums4<K>(c, ldc, x, ldx, units, 512, ACTIVATION_SCALE);
     }
     x += ACTIVATION_BYTES;
   }
@@ -82,8 +85,8 @@ export function tile4x8<K>(c: usize, ldc: usize, x: usize, ldx: usize, units: us
 // One block: `bytes` of steps, followed by the scales; the scale of the activations stands `scale` bytes behind them.
 
 // @ts-ignore: decorator
-@inline function sums1<K>(c: usize, x: usize, w: usize, bytes: usize, scale: usize, offsets: usize): void {
-  let a0 = begin(x, offsets), a1 = a0;
+@inline function sums1<K>(c: usize, x: usize, w: usize, bytes: usize, scale: usize): void {
+  let a0 = v128.load(ZEROS), a1 = a0;
   const tail = x;
   for (const end = w + bytes; w < end; w += 32) {
     const a = v128.load32_splat(x);
@@ -95,8 +98,8 @@ export function tile4x8<K>(c: usize, ldc: usize, x: usize, ldx: usize, units: us
 }
 
 // @ts-ignore: decorator
-@inline function sums2<K>(c: usize, ldc: usize, x: usize, ldx: usize, w: usize, bytes: usize, scale: usize, offsets: usize): void {
-  let a0 = begin(x, offsets), a1 = a0, b0 = begin(x + ldx, offsets), b1 = b0;
+@inline function sums2<K>(c: usize, ldc: usize, x: usize, ldx: usize, w: usize, bytes: usize, scale: usize): void {
+  let a0 = v128.load(ZEROS), a1 = a0, b0 = a0, b1 = a0;
   const tail = x;
   for (const end = w + bytes; w < end; w += 32) {
     const w0 = v128.load(w), w1 = v128.load(w, 16);
@@ -112,10 +115,10 @@ export function tile4x8<K>(c: usize, ldc: usize, x: usize, ldx: usize, units: us
 }
 
 // @ts-ignore: decorator
-@inline function sums4<K>(c: usize, ldc: usize, x: usize, ldx: usize, w: usize, bytes: usize, scale: usize, offsets: usize): void {
+@inline function sums4<K>(c: usize, ldc: usize, x: usize, ldx: usize, w: usize, bytes: usize, scale: usize): void {
   const ldx2 = ldx << 1, ldx3 = ldx2 + ldx;
-  let a0 = begin(x, offsets), a1 = a0, b0 = begin(x + ldx, offsets), b1 = b0;
-  let d0 = begin(x + ldx2, offsets), d1 = d0, e0 = begin(x + ldx3, offsets), e1 = e0;
+  let a0 = v128.load(ZEROS), a1 = a0, b0 = a0, b1 = a0;
+  let d0 = a0, d1 = a0, e0 = a0, e1 = a0;
   const tail = x;
   for (const end = w + bytes; w < end; w += 32) {
     const w0 = v128.load(w), w1 = v128.load(w, 16);
@@ -137,11 +140,6 @@ export function tile4x8<K>(c: usize, ldc: usize, x: usize, ldx: usize, units: us
   add<K>(c + ldc, tail + ldx, scale, w, b0, b1);
   add<K>(c + 2 * ldc, tail + ldx2, scale, w, d0, d1);
   add<K>(c + 3 * ldc, tail + ldx3, scale, w, e0, e1);
-}
-
-// @ts-ignore: decorator
-@inline function begin(x: usize, offsets: usize): v128 {
-  return i32x4.dot_i16x8_s(v128.load32_splat(x, ACTIVATION_SUMS), v128.load(offsets));
 }
 
 /** The sums of one block of one row into c; `scales` are the block's. */
