@@ -125,7 +125,8 @@ const terminal = suite('lorikeet chat, on a terminal');
 async function typed(args: readonly string[], steps: readonly (readonly [waitFor: string, type: string])[], env: Readonly<Record<string, string>> = {}): Promise<{ output: string; code: number | null }> {
   const command = [process.execPath, CLI, 'chat', ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
   const { NO_COLOR: _, FORCE_COLOR: __, ...rest } = process.env;
-  const child = spawn('script', ['-qec', command, '/dev/null'], { env: { ...rest, TERM: 'xterm', ...env } });
+  // `exec`: a shell that stayed would take Ctrl-C's signal too, and some leave with 130 then.
+  const child = spawn('script', ['-qec', `exec ${command}`, '/dev/null'], { env: { ...rest, TERM: 'xterm', ...env } });
   let output = '';
   let mark = 0;
   let step = 0;
