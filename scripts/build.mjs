@@ -1,54 +1,76 @@
 // Builds everything below build/:
-//   simd.wasm   the kernels (asc, then wasm-opt for size)
+//   simd.wasm, relaxed.wasm, relaxed-dot.wasm, and each as …-threads.wasm   the kernels (compile-kernels.mjs)
 //   reference.wasm   their scalar references, for the tests: not with --run
 //   js/src, js/tests, js/examples   the sources file by file, for the tests, the examples and the command line from a checkout
 //   lorikeet.js, cli.js   the two bundles that the package ships
 //   types/   with --types: declarations
-// With --if-stale each part is rebuilt only when a hash of its inputs changed.
-import { spawnSync } from 'node:child_process';
+// With --if-stale each part is rebuilt only when a hash of its inputs changed. With --run only what this Node needs to run: builds that it refuses stay out.
+//   --only NAME[,NAME…]   these binaries alone (simd, relaxed-dot-threads, reference, …)
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
+/** `(module (func (param v128) (drop (f32x4.relaxed_madd (local.get 0) (local.get 0) (local.get 0)))))`: validates where this Node runs relaxed SIMD. */
+const RELAXED_PROBE = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 1, 123, 0, 3, 2, 1, 0, 10, 14, 1, 12, 0, 32, 0, 32, 0, 32, 0, 253, 133, 2, 26, 11]);
+const only = process.argv.includes('--only') ? (process.argv[process.argv.indexOf('--only') + 1] ?? '').split(',') : null;
 const onlyStale = process.argv.includes('--if-stale');
 const common = ['package-lock.json', 'scripts/build.mjs'];
 mkdirSync(join(root, 'build'), { recursive: true });
 
-await part('wasm', [...common, 'asconfig.json', ...files('assembly', '.ts')], buildKernels);
-if (!process.argv.includes('--run')) await part('reference', [...common, 'asconfig.json', ...files('assembly', '.ts')], () => compile('reference'));
-await part('js', [...common, ...files('src', '.ts'), ...files('tests', '.ts'), ...files('examples', '.ts')], buildScripts);
-if (process.argv.includes('--types')) await part('types', [...common, 'tsconfig.json', 'tsconfig.types.json', ...files('src', '.ts')], buildTypes);
+await buildKernels();
+if (only === null) {
+  await part('js', [...common, ...files('src', '.ts'), ...files('tests', '.ts'), ...files('examples', '.ts')], buildScripts);
+  if (process.argv.includes('--types')) await part('types', [...common, 'tsconfig.json', 'tsconfig.types.json', ...files('src', '.ts')], buildTypes);
+}
 
+/** Builds a part unless it is asked for only when stale, and isn't; its stamp is the hash of what it was made from. */
 async function part(name, inputs, build) {
+  const { stale, settle } = stampOf(name, inputs);
+  if (!stale) return;
+  const start = performance.now();
+  await build();
+  settle();
+  process.stderr.write(`build: ${name} in ${Math.round(performance.now() - start)} ms\n`);
+}
+
+function stampOf(name, inputs) {
   const hash = createHash('sha256');
   for (const input of inputs) hash.update(input).update(readFileSync(join(root, input)));
   const digest = hash.digest('hex');
   const stamp = join(root, 'build', `.${name}-stamp`);
-  if (onlyStale && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
-  const start = process.hrtime.bigint();
-  await build();
-  writeFileSync(stamp, digest);
-  process.stderr.write(`build: ${name} in ${Number((process.hrtime.bigint() - start) / 1_000_000n)} ms\n`);
+  return {
+    stale: !(onlyStale && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest),
+    settle: () => writeFileSync(stamp, digest),
+  };
 }
 
-/** Entries are named here: asc knows none per target, and adds those of its configuration to every target. */
-async function compile(target) {
-  const asc = await import('assemblyscript/asc');
-  const entry = target === 'simd' ? 'assembly/index.ts' : 'assembly/reference.ts';
-  const output = join(root, `build/${target}.wasm`), start = Date.now();
-  const { error, stderr } = await asc.main([entry, '--config', 'asconfig.json', '--target', target, '--baseDir', root], { stdout: process.stdout });
-  if (error) throw new Error(`asc: ${error.message}\n${stderr}`);
-  if (!existsSync(output) || statSync(output).mtimeMs < start - 1) throw new Error(`asc wrote no ${target}.wasm`);
-}
-
+/** Compiles the stale ones of the binaries that are wanted, in two processes. */
 async function buildKernels() {
-  await compile('simd');
-  // binaryen's own passes again over asc's output: it brings size, not speed.
-  const optimised = spawnSync(join(root, 'node_modules/.bin/wasm-opt'), ['build/simd.wasm', '-o', 'build/simd.wasm', '-O3', '--strip-debug', '--strip-producers',
-    '--enable-simd', '--enable-bulk-memory', '--enable-nontrapping-float-to-int', '--enable-sign-ext', '--enable-mutable-globals'], { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' });
-  if (optimised.status !== 0) throw new Error('wasm-opt failed');
+  const inputs = [...common, 'asconfig.json', 'scripts/compile-kernels.mjs', ...files('assembly', '.ts')];
+  const wanted = wantedTargets();
+  const stale = wanted.filter((target) => stampOf(target, inputs).stale || !existsSync(join(root, 'build', `${target}.wasm`)));
+  const shares = [stale.filter((_, i) => i % 2 === 0), stale.filter((_, i) => i % 2 === 1)].filter((share) => share.length > 0);
+  await Promise.all(shares.map((share) => new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [join(root, 'scripts/compile-kernels.mjs'), ...share], { cwd: root, stdio: 'inherit' });
+    child.on('error', reject);
+    child.on('close', (code) => code === 0 ? resolve() : reject(new Error(`compiling ${share.join(', ')} failed`)));
+  })));
+  for (const target of stale) stampOf(target, inputs).settle();
+}
+
+function wantedTargets() {
+  const targets = Object.keys(JSON.parse(readFileSync(join(root, 'asconfig.json'), 'utf8')).targets);
+  if (only !== null) {
+    const unknown = only.filter((name) => !targets.includes(name));
+    if (unknown.length > 0) throw new Error(`--only: no target ${unknown.join(', ')} in asconfig.json; there are ${targets.join(', ')}`);
+    return only;
+  }
+  if (!process.argv.includes('--run')) return targets;
+  const relaxed = WebAssembly.validate(RELAXED_PROBE);
+  return targets.filter((name) => name !== 'reference' && (relaxed || !name.startsWith('relaxed')));
 }
 
 async function buildScripts() {
