@@ -1,10 +1,17 @@
-// Loads build/simd.wasm beside build/reference.wasm, each over a memory of its own, and runs one kernel on both with equal buffers at
-// equal addresses. Nothing here is a host's own but `readBuild`, so that Node, Deno and a page in a browser run the same suites.
+// Loads a build of the kernels beside build/reference.wasm, each over a memory of its own, and runs one kernel on both with equal buffers at
+// equal addresses. Which build: LORIKEET_BUILD, set by scripts/test.mjs, which runs every file here once for each. Nothing here is a host's own but `readBuild`, so that Node, Deno and a page in a browser run the same suites.
 
 export type Kernel = (...args: number[]) => number;
 export type Exports = Record<string, Kernel>;
 
+/** The builds that the suites run over (asconfig.json). */
+export type Build = 'simd' | 'simd-threads' | 'relaxed' | 'relaxed-threads' | 'relaxed-dot' | 'relaxed-dot-threads';
+
 export interface Kernels {
+  build: Build;
+  /** True for the plain builds: the reference's bits. False for the relaxed ones: what {@link Bench.result} checks is within a tolerance. */
+  exact: boolean;
+  /** The build under test, whichever it is. */
   simd: Exports;
   reference: Exports;
   memories: [simd: WebAssembly.Memory, reference: WebAssembly.Memory];
@@ -25,20 +32,23 @@ export const places = {
   high: { pages: 33800, base: 2 ** 31 + 64 },
 };
 
-export async function loadKernels({ pages, base }: { pages: number; base: number }): Promise<Kernels> {
+/** The build that this process tests. */
+const chosen = ((globalThis as { process?: { env: Record<string, string | undefined> } }).process?.env['LORIKEET_BUILD'] ?? 'simd') as Build;
+
+export async function loadKernels({ pages, base }: { pages: number; base: number }, build: Build = chosen): Promise<Kernels> {
   const memories: [WebAssembly.Memory, WebAssembly.Memory] = [
-    new WebAssembly.Memory({ initial: pages, maximum: 65536 }),
+    new WebAssembly.Memory({ initial: pages, maximum: 65536, shared: build.endsWith('-threads') }),
     new WebAssembly.Memory({ initial: pages, maximum: 65536 }),
   ];
   const instantiate = async (file: string, memory: WebAssembly.Memory): Promise<Exports> => {
     const { instance } = await WebAssembly.instantiate(await readBuild(file), { env: { memory } });
     return instance.exports as Exports;
   };
-  const simd = await instantiate('simd.wasm', memories[0]);
+  const simd = await instantiate(`${build}.wasm`, memories[0]);
   const reference = await instantiate('reference.wasm', memories[1]);
   // Below the kernels' constants lies what a null pointer would read: not zeros, so that it shows.
   for (const memory of memories) new Uint8Array(memory.buffer, 0, 1024).fill(POISON);
-  return { simd, reference, memories, base: Math.max(base, (simd['heapBase']!() >>> 0) + 64, 65536) };
+  return { build, exact: build.startsWith('simd'), simd, reference, memories, base: Math.max(base, (simd['heapBase']!() >>> 0) + 64, 65536) };
 }
 
 /** The kernels at each of the places. A test awaits all of them before it registers suites: uvu keeps the exit code of its last batch only. */
@@ -197,11 +207,11 @@ export class Bench {
   /** Runs the kernel on both sides; returns both results. */
   call(name: string, ...args: number[]): [simd: number, reference: number] {
     const { simd, reference } = this.#kernels;
-    if (!simd[name] || !reference[name]) throw new Error(`${name} is not exported by ${simd[name] ? 'reference.wasm' : 'simd.wasm'}`);
+    if (!simd[name] || !reference[name]) throw new Error(`${name} is not exported by ${simd[name] ? 'reference.wasm' : `${this.#kernels.build}.wasm`}`);
     return [simd[name](...args), reference[name](...args)];
   }
 
-  /** Runs a kernel of simd.wasm on both memories, for preparing equal inputs with it. */
+  /** Runs a kernel of the build on both memories, for preparing equal inputs with it. */
   prepare(name: string, ...args: number[]): void {
     const { simd, memories } = this.#kernels;
     simd[name]!(...args);
@@ -225,6 +235,15 @@ export class Bench {
     const want = this.read('reference', address, count, bits);
     const at = got.findIndex((v, i) => v !== want[i]);
     throw new Error(`${what}: element ${at} of ${count} is ${this.read('simd', address, count, type)[at]}, the reference has ${this.read('reference', address, count, type)[at]}`);
+  }
+
+  /**
+   * The floats that a build may compute in its own way: every bit on the plain builds, within the tolerance of the kernel (as {@link close}) on the relaxed ones.
+   * What a kernel of theirs promises bit for bit (bytes moved, decoded weights, one tile against another) stays with {@link same}.
+   */
+  result(what: string, address: number, count: number, relative: number, floor = 1): void {
+    if (this.#kernels.exact) this.same(what, address, count);
+    else this.close(what, address, count, relative, floor);
   }
 
   /** Each float is within `relative`·max(|reference|, `floor`) of the reference; a NaN only where the reference has one. */
