@@ -1,5 +1,6 @@
 import type { Runtime } from '../arena/runtime.js';
 import { createFrame, type Frame, type Workspace } from './frame.js';
+import { fuse } from './fuse.js';
 import type { Op, Ops, Value } from './ops.js';
 import { planBuffers } from './plan.js';
 import { record } from './record.js';
@@ -33,8 +34,9 @@ export class Program {
   #block: number;
   #at = 0;
 
-  constructor(runtime: Runtime, forward: (ops: Ops) => Value, maxRows: number, maxOutputs: number) {
-    const recording = record(forward, attentionScratch);
+  /** @param rewrite what is done to the recorded list: tests run it as it was recorded, too */
+  constructor(runtime: Runtime, forward: (ops: Ops) => Value, maxRows: number, maxOutputs: number, rewrite = fuse) {
+    const recording = rewrite(record(forward, attentionScratch));
     const plan = planBuffers(recording, maxRows, maxOutputs);
     const indexBytes = Math.ceil(((2 * maxRows + maxOutputs) * 4) / 64) * 64;
     this.#runtime = runtime;

@@ -1,6 +1,7 @@
 import { LorikeetError } from '../errors.js';
 import { activationBytes, isQuantized } from '../tensor/matrix.js';
 import { ACTIVATIONS, type Op, type Ops, type Value } from './ops.js';
+import { createValue, sliceOf } from './value.js';
 
 /** A forward pass as a flat list, with the values it makes. */
 export interface Recording {
@@ -24,11 +25,7 @@ export function record(forward: (ops: Ops) => Value, attentionScratch: Attention
   const inputs: Value[] = [];
   let ids = 0;
 
-  const value = (width: number, domain: Value['domain']): Value => {
-    const made: { -readonly [K in keyof Value]: Value[K] } = { id: ids++, width, domain, root: undefined as unknown as Value, column: 0, ptr: 0, ld: width };
-    made.root = made;
-    return made;
-  };
+  const value = (width: number, domain: Value['domain']): Value => createValue(ids++, width, domain);
   const expectWidth = (op: string, path: string, x: Value, width: number): void => {
     if (x.width !== width) throw new LorikeetError('ops/shape', `Shape mismatch in ${op} "${path}", x: [rows, ${x.width}], expected: [rows, ${width}].`, { expected: width, found: x.width });
   };
@@ -128,7 +125,7 @@ export function record(forward: (ops: Ops) => Value, attentionScratch: Attention
     },
     slice(x, from, width) {
       if (from < 0 || from + width > x.width) throw new LorikeetError('ops/shape', `Slice ${from} … ${from + width} of a value of ${x.width} columns.`, { expected: x.width, found: from + width });
-      return { id: x.id, width, domain: x.domain, root: x.root, column: x.column + from, ptr: 0, ld: x.ld };
+      return sliceOf(x, from, width);
     },
     outputs(x) {
       const y = value(x.width, 'outputs');
