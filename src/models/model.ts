@@ -26,6 +26,8 @@ export interface LoadModelOptions {
   signal?: AbortSignal | undefined;
   /** Called with the bytes of weights placed so far and the bytes in all. */
   onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Nothing else is allocated in the runtime's memory meanwhile: files may be read straight to their places in it. */
+  alone?: boolean | undefined;
 }
 
 type Build = (config: Readonly<Record<string, unknown>>, checkpoint: Checkpoint, dtype?: DtypeCode) => Built;

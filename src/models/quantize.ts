@@ -5,7 +5,7 @@ import { ggufArchitectureOf, ggufName, interleavedHeads, type GgufArchitecture }
 import { valueTypeOf, type GgufField, type GgufTensorChunks } from '../formats/gguf-write.js';
 import type { OpenedFile } from '../store/open.js';
 import type { Folder } from '../store/source.js';
-import { headRow } from '../tensor/block.js';
+import { headRow } from '../tensor/place.js';
 import { blockWeights, DTYPES, dtypeCode, dtypeName, rowBytes, type DtypeCode, type DtypeName, type RoundedName } from '../tensor/matrix.js';
 import { openCheckpoint, type StoredTensor } from './checkpoint.js';
 import { decoderConfig, type DecoderConfig, type RopeSpec } from './decoder-config.js';

@@ -221,7 +221,7 @@ export async function createEngine({ model: from, headers, text: withText = true
     checkpoint = await openCheckpoint(from, { signal, headers });
     const text = withText ? await readText(checkpoint, signal) : NO_TEXT;
     const runtime = await createRuntime(runtimeOptions);
-    const model = await loadModel(runtime, checkpoint, { dtype, signal, onProgress });
+    const model = await loadModel(runtime, checkpoint, { dtype, signal, onProgress, alone: true });
     return new Engine(makeCore(runtime, model, text, loop === 'manual', { dtype: kvDtype, prefixCache }));
   } catch (error) {
     throw signal?.aborted ? signal.reason : error; // however the source worded it

@@ -45,12 +45,23 @@ class NodeFile implements ByteSource {
     checkRange(this, begin, end);
     const length = end - begin;
     if (this.buffer.length < length) this.buffer = new Uint8Array(length);
-    const { buffer } = this;
+    await this.fill(this.buffer, begin, length);
+    return this.buffer.subarray(0, length);
+  }
+
+  async readInto(begin: number, target: Uint8Array): Promise<number> {
+    checkAborted(this.signal, this.name);
+    checkRange(this, begin, begin + target.length);
+    await this.fill(target, begin, target.length);
+    return target.length;
+  }
+
+  private async fill(target: Uint8Array, begin: number, length: number): Promise<void> {
     for (let done = 0; done < length;) {
       if (!this.handle) throw closed(this.name);
       let bytesRead: number;
       try {
-        ({ bytesRead } = await this.handle.read(buffer, done, length - done, begin + done));
+        ({ bytesRead } = await this.handle.read(target, done, length - done, begin + done));
       } catch (cause) {
         throw unreadable(this.name, reason(cause), cause);
       }
@@ -59,7 +70,6 @@ class NodeFile implements ByteSource {
       done += bytesRead;
     }
     if (!this.handle) throw closed(this.name);
-    return buffer.subarray(0, length);
   }
 
   async close(): Promise<void> {

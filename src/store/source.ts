@@ -15,6 +15,14 @@ export interface ByteSource {
    * @throws LorikeetError `store/out-of-range`, `store/truncated`, `store/unreadable`, `store/aborted`, `store/closed`
    */
   read(begin: number, end: number): Promise<Uint8Array>;
+  /**
+   * The bytes from `begin` on straight into `target`, which may be a view of a linear memory, shared or not; it must not grow meanwhile. Several may be under way at once, beside a
+   * {@link read} too. Absent where that saves nothing.
+   *
+   * @returns bytes read: all of the target's
+   * @throws LorikeetError as read
+   */
+  readInto?(begin: number, target: Uint8Array): Promise<number>;
   /** Frees what reading holds; closing twice is fine. */
   close(): Promise<void>;
 }

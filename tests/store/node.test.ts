@@ -38,6 +38,21 @@ node('ranges in any order, through one buffer', async () => {
   assert.is(await code(() => source.read(0, 1)), 'store/closed');
 });
 
+node('straight into linear memory, shared or not, several at once beside a read', async () => {
+  for (const shared of [false, true]) {
+    const memory = new WebAssembly.Memory({ initial: 4, maximum: 4, shared });
+    const source = await openFile(join(root, 'data'));
+    const place = (begin: number, end: number): Promise<number> => source.readInto!(begin, new Uint8Array(memory.buffer, 64 + begin, end - begin));
+    const [a, b, c, part] = await Promise.all([place(0, 40_000), place(40_000, 99_999), place(7, 7), source.read(10, 20)]);
+    assert.equal([a, b, c], [40_000, 59_999, 0]);
+    assert.ok(Buffer.from(part).equals(bytes.subarray(10, 20)));
+    assert.ok(Buffer.from(new Uint8Array(memory.buffer).slice(64, 64 + 99_999)).equals(bytes.subarray(0, 99_999)));
+    assert.is(await code(() => place(99_999, 100_001)), 'store/out-of-range');
+    await source.close();
+    assert.is(await code(() => place(0, 1)), 'store/closed');
+  }
+});
+
 node('a folder by path and by file URL', async () => {
   for (const from of [root, `${root}/`, pathToFileURL(root), pathToFileURL(root).href]) {
     const folder = await openFolder(from);
