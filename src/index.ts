@@ -26,5 +26,6 @@ export { LoraEmbedding } from './adapters/lora-embedding.js';
 export type { LayerAdapter, TensorInput } from './adapters/lora-layer.js';
 export { KitchenSinkModel } from './models/kitchen-sink-model.js';
 export type { LoadModelOptions, Model } from './models/model.js';
+export type { PlanReport } from './ops/plan.js';
 export type { Handle } from './tensor/handle.js';
 export type { WeightDtype } from './tensor/matrix.js';

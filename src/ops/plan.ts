@@ -1,19 +1,50 @@
 import type { Recording } from './record.js';
 import type { Value } from './ops.js';
 
-/** Where each value's buffer lies, relative to the plan's start, and how many bytes all of them take together. */
-export interface Plan {
-  readonly bytes: number;
-  readonly offsets: ReadonlyMap<Value, number>;
-  /** The most bytes that are alive at one op: no plan can take fewer. */
-  readonly lowerBound: number;
-}
-
+/** A value's buffer and between which ops of the list it is alive: −1 stands for what is before the first, the list's length for what is behind the last. */
 interface Interval {
   readonly value: Value;
   readonly bytes: number;
   readonly first: number;
   last: number;
+}
+
+/** A buffer with its place, relative to the plan's start. */
+export interface PlannedBuffer extends Readonly<Interval> {
+  readonly offset: number;
+}
+
+/** Where each value's buffer lies, and how many bytes all of them take together. */
+export interface Plan {
+  readonly bytes: number;
+  /** The largest first. */
+  readonly buffers: readonly PlannedBuffer[];
+  readonly offsets: ReadonlyMap<Value, number>;
+  /** The most bytes that are alive at one op: no plan can take fewer. */
+  readonly lowerBound: number;
+}
+
+/** A program's scratch, for people and for measuring. */
+export interface PlanReport {
+  /** The rows that a frame has at most, and those of them whose logits can be wanted. */
+  readonly rows: number;
+  readonly outputs: number;
+  readonly plannedBytes: number;
+  readonly lowerBound: number;
+  /** Beside the plan: what adapters' deltas and convolutions need during one op. */
+  readonly workspaceBytes: number;
+  readonly ops: number;
+  /** The largest first; `from` and `to` are the ops, by their places in the list, that make it and last read it. */
+  readonly buffers: readonly { readonly bytes: number; readonly width: number; readonly from: number; readonly to: number; readonly op: string; readonly lastOp: string }[];
+}
+
+/** Says of each buffer which op makes it, by kind and module, and which is the last to read it. */
+export function describeBuffers({ ops }: Recording, { buffers }: Plan): PlanReport['buffers'] {
+  const nameOf = (at: number): string => {
+    const op = ops[at];
+    return op === undefined ? (at < 0 ? 'input' : 'result') : 'module' in op ? `${op.op} ${op.module.path}` : op.op;
+  };
+  return buffers.map(({ value, bytes, first, last }) => ({ bytes, width: value.width, from: first, to: last, op: nameOf(first), lastOp: nameOf(last) }));
 }
 
 /**
@@ -33,7 +64,7 @@ export function planBuffers({ ops, inputs, result }: Recording, maxRows: number,
   ops.forEach(({ reads, writes }, at) => { for (const value of [...reads, ...writes]) touch(value, at); });
   touch(result, ops.length);
 
-  const placed: (Interval & { offset: number })[] = [];
+  const placed: PlannedBuffer[] = [];
   for (const interval of [...intervals.values()].sort((a, b) => b.bytes - a.bytes || a.value.id - b.value.id)) {
     const neighbours = placed.filter((p) => p.first <= interval.last && interval.first <= p.last).sort((a, b) => a.offset - b.offset);
     let offset = 0;
@@ -48,5 +79,5 @@ export function planBuffers({ ops, inputs, result }: Recording, maxRows: number,
   for (let at = -1; at <= ops.length; at++) {
     lowerBound = Math.max(lowerBound, placed.reduce((sum, p) => sum + (p.first <= at && at <= p.last ? p.bytes : 0), 0));
   }
-  return { bytes: Math.max(64, ...placed.map((p) => p.offset + p.bytes)), offsets: new Map(placed.map((p) => [p.value, p.offset])), lowerBound };
+  return { bytes: Math.max(64, ...placed.map((p) => p.offset + p.bytes)), buffers: placed, offsets: new Map(placed.map((p) => [p.value, p.offset])), lowerBound };
 }

@@ -2,15 +2,15 @@ import type { Runtime } from '../arena/runtime.js';
 import { createFrame, type Frame, type Workspace } from './frame.js';
 import { fuse } from './fuse.js';
 import type { Op, Ops, Value } from './ops.js';
-import { planBuffers } from './plan.js';
-import { record } from './record.js';
+import { describeBuffers, planBuffers, type Plan, type PlanReport } from './plan.js';
+import { record, type Recording } from './record.js';
 import { runConv1d } from './run-conv1d.js';
 import { runEmbed } from './run-embed.js';
 import { runLinear } from './run-linear.js';
 import { runNorm } from './run-norm.js';
 
 /** Floats of scratch that the attention kernel asks for: see the head of assembly/attention/attention.ts. */
-const attentionScratch = ({ heads, kvHeads, headDim }: { heads: number; kvHeads: number; headDim: number }): number =>
+export const attentionScratch = ({ heads, kvHeads, headDim }: { heads: number; kvHeads: number; headDim: number }): number =>
   Math.max(32, heads / kvHeads) * (Math.ceil(headDim / 8) * 12 + 36) + 64 * headDim;
 
 /**
@@ -22,9 +22,8 @@ export class Program {
   readonly frame: Frame;
   readonly result: Value;
   readonly inputs: readonly Value[];
-  /** The bytes of the planned buffers, and the least that any plan could take. */
-  readonly plannedBytes: number;
-  readonly lowerBound: number;
+  readonly #recording: Recording;
+  readonly #plan: Plan;
   readonly #ops: readonly Op[];
   readonly #runtime: Runtime;
   readonly #workspace: Workspace = { ptr: 0, bytes: 0 };
@@ -43,8 +42,8 @@ export class Program {
     this.#ops = recording.ops;
     this.result = recording.result;
     this.inputs = recording.inputs;
-    this.plannedBytes = plan.bytes;
-    this.lowerBound = plan.lowerBound;
+    this.#recording = recording;
+    this.#plan = plan;
     const rows = Math.max(maxRows, maxOutputs);
     this.#unrolled = Math.max(0, ...recording.ops.map((op) => (op.op === 'conv1d' ? rows * op.module.kernel * op.module.inChannels : 0)));
     this.#apart = Math.max(0, ...recording.ops.map((op) => (op.op === 'linear' || op.op === 'embed' || op.op === 'conv1d' ? 2 * ((op.y.domain === 'outputs' ? maxOutputs : rows) + 1) * op.y.width : 0)));
@@ -84,6 +83,13 @@ export class Program {
   /** The list, for tests and for those who want to look. */
   get ops(): readonly Op[] {
     return this.#ops;
+  }
+
+  /** How its scratch is planned. */
+  get plan(): PlanReport {
+    const { maxRows: rows, maxOutputs: outputs } = this.frame;
+    const { bytes: plannedBytes, lowerBound } = this.#plan;
+    return { rows, outputs, plannedBytes, lowerBound, workspaceBytes: this.#workspace.bytes, ops: this.#ops.length, buffers: describeBuffers(this.#recording, this.#plan) };
   }
 
   /**

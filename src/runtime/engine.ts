@@ -6,6 +6,7 @@ import { openCheckpoint, type Checkpoint } from '../models/checkpoint.js';
 import { KvPool, type KvDtype, type KvPoolOptions } from '../models/kv-pool.js';
 import { disposeModel, loadModel, type Model } from '../models/model.js';
 import { checkTokens, evaluate } from '../models/evaluate.js';
+import type { PlanReport } from '../ops/plan.js';
 import type { ModelOrigin } from '../store/open.js';
 import type { ChatMessage } from '../text/chat-template.js';
 import type { Tokenizer } from '../text/tokenizer.js';
@@ -182,6 +183,11 @@ export class Engine {
   memory(): MemoryReport {
     const { runtime, pool } = this.#core;
     return memoryReport(runtime, pool?.idleBytes, pool?.idleBlocks);
+  }
+
+  /** How the scratch of a forward pass is planned: {@link memory} counts it among the activations. */
+  plan(): PlanReport {
+    return this.#core.scheduler.plan;
   }
 
   /** Ends every stream, session and load, and gives everything back. */

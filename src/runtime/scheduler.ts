@@ -1,6 +1,7 @@
 import type { Runtime } from '../arena/runtime.js';
 import type { Model } from '../models/model.js';
 import { addSegment, clearFrame } from '../ops/frame.js';
+import type { PlanReport } from '../ops/plan.js';
 import { Program } from '../ops/program.js';
 import type { Sampling } from '../sample/options.js';
 import { sampleToken } from '../sample/sampler.js';
@@ -71,6 +72,11 @@ export class Scheduler {
       this.#program.dispose();
       throw error;
     }
+  }
+
+  /** How the scratch of its frames is planned; of a model without a cache that of its longest evaluation so far. */
+  get plan(): PlanReport {
+    return (this.#whole ?? this.#program).plan;
   }
 
   /** A free program with room for one evaluation of `rows` rows: in pieces, or in one where the model sees the whole sequence. */

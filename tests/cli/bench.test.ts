@@ -35,6 +35,28 @@ test('threads that aren\'t there are told, not claimed', async () => {
   assert.is((JSON.parse(ran.stdout) as { threads: number }).threads, 1);
   assert.match(ran.stderr, /^lorikeet: --threads 3: this build computes on one thread\.\n$/);
 });
+test('--memory: what the memory is for, and the plan within 1.1 times its lower bound', async () => {
+  for (const [model, adapter] of [[TAVERN, `${ROOT}adapters/pirate`], [`${GOLDEN}models/kitchen_sink`, `${GOLDEN}models/kitchen_sink/adapters/everything`], [`${GOLDEN}gguf/phi3.gguf`, null]] as const) {
+    const ran = await lorikeet(['bench', '--memory', model, '--json', ...(adapter === null ? [] : ['--adapter', adapter])]);
+    succeeded(ran);
+    const told = JSON.parse(ran.stdout) as Record<string, number> & { plan: Record<string, number> & { buffers: { bytes: number; from: number; to: number; op: string; lastOp: string }[] } };
+    const { plan } = told;
+    assert.ok(plan.lowerBound! > 0 && plan.plannedBytes! >= plan.lowerBound! && plan.plannedBytes! <= 1.1 * plan.lowerBound!);
+    assert.is(plan.ratio, plan.plannedBytes! / plan.lowerBound!);
+    assert.ok(told.modelBytes! > 0 && told.adapterBytes! > 0 === (adapter !== null) && told.kvBytes! > 0 === !model.includes('kitchen_sink'));
+    assert.ok(told.activationBytes! >= plan.plannedBytes! + plan.workspaceBytes! && told.residentBytes! >= told.modelBytes! + told.adapterBytes! + told.activationBytes!);
+    // The lower bound is what the told buffers say themselves.
+    let alive = 0;
+    for (let at = -1; at <= plan.ops!; at++) alive = Math.max(alive, plan.buffers.reduce((sum, { bytes, from, to }) => sum + (from <= at && at <= to ? bytes : 0), 0));
+    assert.is(alive, plan.lowerBound);
+    assert.equal(plan.buffers.map(({ bytes }) => bytes), plan.buffers.map(({ bytes }) => bytes).sort((a, b) => b - a));
+    assert.equal(plan.buffers.filter(({ lastOp }) => lastOp === 'result').length, 1);
+  }
+  const ran = await lorikeet(['bench', '--memory', TAVERN]);
+  succeeded(ran);
+  for (const row of ['model', 'weights', 'adapters', 'KV cache', 'activations', 'scratch', 'linear memory', 'planned', 'lower bound']) assert.match(ran.stdout, new RegExp(`^${row} +\\S`, 'm'));
+  assert.match(ran.stdout, /ops \d+–\d+ +linear lm_head → result/);
+});
 test('refusals', async () => {
   failedPlainly(await lorikeet(['bench', TAVERN, '--prompt', '0']), 'cli/usage');
   failedPlainly(await lorikeet(['bench', TAVERN, '--repeat', '1.5']), 'cli/usage');

@@ -180,7 +180,7 @@ help('names every command, and for each its options and examples', async () => {
     inspect: ['model', 'selective', 'target-modules', 'all', 'json'],
     generate: ['prompt', 'tokens', 'chat', 'system', 'adapter', 'selective', 'target-modules', 'max-tokens', 'temperature', 'top-k', 'top-p', 'min-p', 'repetition-penalty', 'seed', 'stop', 'threads', 'json', 'no-color'],
     chat: ['system', 'adapter', 'max-tokens', 'temperature', 'seed', 'json'],
-    bench: ['prompt', 'generate', 'repeat', 'threads', 'adapter', 'json'],
+    bench: ['prompt', 'generate', 'repeat', 'memory', 'threads', 'adapter', 'json'],
     perplexity: ['file', 'chunk', 'adapter', 'json'],
     pull: ['file', 'revision', 'sha256', 'cache', 'json'],
   };

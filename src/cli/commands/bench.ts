@@ -9,6 +9,7 @@ import { escapeName } from '../escape.js';
 import { interruptible, INTERRUPTED } from '../interrupt.js';
 import { MODEL_NOTE, MODEL_OPTIONS, openModel } from '../model.js';
 import { print, printJson } from '../output.js';
+import { memoryTable, plannedMemory, type PlannedMemory } from '../planned-memory.js';
 import { Progress } from '../progress.js';
 
 /** One repetition: the prompt's milliseconds up to its first token, and those of each token after. */
@@ -27,15 +28,16 @@ const WARM_UP = { prompt: 64, generate: 16 };
 export const bench: Command = {
   name: 'bench',
   summary: 'Measure loading, prompt and decode speed, and memory, of a model on this machine.',
-  usage: 'MODEL [--prompt 512] [--generate 128] [--threads N] [--adapter DIR[=SCALE]]… [--json]',
+  usage: 'MODEL [--prompt 512] [--generate 128] [--threads N] [--adapter DIR[=SCALE]]… [--memory] [--json]',
   positionals: ['MODEL'],
   options: {
     prompt: { value: 'N', help: 'Tokens of the prompt (default 512, less where the context is shorter).' },
     generate: { value: 'N', help: 'Tokens to generate (default 128, less where the context is shorter).' },
     repeat: { value: 'N', help: 'Repetitions, of which the median counts (default 3).' },
+    memory: { help: 'Instead of measuring speed, tell what the memory is for and how the scratch of a forward pass is planned: bytes planned and the least possible, and the largest buffers with the ops between which they live. Works one prompt of 64 tokens and 16 more, or as --prompt and --generate say.' },
     ...ADAPTER_OPTIONS,
     ...MODEL_OPTIONS,
-    json: { help: 'Print one JSON object and nothing else: {promptTokensPerSecond, decodeTokensPerSecond, p50, p95, loadMs, firstTokenMs, residentBytes, backend, threads, …}.' },
+    json: { help: 'Print one JSON object and nothing else: {promptTokensPerSecond, decodeTokensPerSecond, p50, p95, loadMs, firstTokenMs, residentBytes, backend, threads, …}; with --memory {modelBytes, adapterBytes, kvBytes, activationBytes, plan: {plannedBytes, lowerBound, ratio, buffers, …}, …}.' },
   },
   notes: [
     MODEL_NOTE, ADAPTER_NOTE,
@@ -46,6 +48,7 @@ export const bench: Command = {
     'lorikeet bench models/tavern --prompt 128 --generate 64',
     'lorikeet bench model.gguf --prompt 512 --generate 128 --threads 1 --json',
     'lorikeet bench models/tavern --adapter adapters/pirate',
+    'lorikeet bench --memory models/tavern',
   ],
 
   async run(given) {
@@ -58,6 +61,12 @@ export const bench: Command = {
       const { engine, loadMs } = await openModel(given, progress, signal, { prefixCache: false });
       try {
         const blend = await loadAdapters(engine, adapters, { ...options, signal }, progress);
+        if (given.flag('memory')) {
+          const told = await memoryOf(engine, given.positionals[0]!, given.value('kv-dtype') ?? 'f32', blend, asked, signal);
+          if (given.flag('json')) await printJson(told);
+          else await print(`${memoryTable(told).join('\n')}\n`);
+          return;
+        }
         const sizes = sizesFor(engine, asked);
         const { repeat = 3 } = asked;
         const cold = await run(engine, blend, { prompt: 1, generate: 1 }, 0, signal);
@@ -101,6 +110,18 @@ function sizesFor({ model: { contextLength } }: Engine, asked: Partial<Sizes>): 
   const generate = asked.generate ?? Math.min(128, room(prompt));
   if (prompt + generate > contextLength) throw usage(`--prompt ${prompt} and --generate ${generate} expected at most the ${contextLength} tokens of the model's context together, found ${prompt + generate}.`, contextLength, prompt + generate);
   return { prompt, generate };
+}
+
+/** The memory with one session at work; a model without a cache has none and evaluates the prompt as a whole. */
+async function memoryOf(engine: Engine, model: string, kvDtype: string, blend: Blend, asked: Partial<Sizes>, signal: AbortSignal): Promise<PlannedMemory> {
+  const { contextLength, vocabSize, kv } = engine.model;
+  const sizes = sizesFor(engine, { generate: asked.generate ?? Math.min(WARM_UP.generate, contextLength >> 2), prompt: asked.prompt ?? Math.min(WARM_UP.prompt, contextLength >> 1) });
+  if (kv) {
+    const { memory, kvBytes } = await run(engine, blend, sizes, 0, signal);
+    return plannedMemory(engine, model, memory, kvBytes, kvDtype);
+  }
+  engine.logits(madeUp(sizes.prompt, 0, vocabSize), { adapters: blend, signal });
+  return plannedMemory(engine, model, engine.memory(), 0, kvDtype);
 }
 
 /** Works one prompt and generates, in a session of its own. */
