@@ -2,18 +2,17 @@
 // Output pointer first, inputs, sizes, options, last the range of outputs to do. Pointers are usize in bytes, sizes and strides i32 in elements.
 
 // memory
-export { heapBase } from './simd/block';
+export { heapBase, workspaceBytes } from './simd/block';
+
+// threads: a wrapper in parallel/ has the signature of its kernel
+export { controlBytes, loseThreads, stopThreads, useThreads, work } from './parallel/control';
 
 // linear
 export { pack, packColumns, packConv } from './linear/pack';
 export { allFinite, narrow, packRounded, unpack, widen } from './linear/convert';
 export { equalBytes } from './linear/equal';
-export { matmul } from './linear/matmul';
+export { loraMatmul, matmul, matmulQuantized } from './parallel/linear';
 export { transpose } from './linear/transpose';
-
-// quant
-export { quantizeRows } from './quant/activation';
-export { matmulQuantized } from './quant/matmul';
 
 // embed
 export { copyRows, gather, replaceRows, scatterColumns } from './embed/gather';
@@ -22,21 +21,24 @@ export { copyRows, gather, replaceRows, scatterColumns } from './embed/gather';
 export { conv1d } from './conv/conv1d';
 
 // lora
-export { addScaledRow, loraConv1d, loraGather, loraMatmul } from './lora/low_rank';
+export { addScaledRow, loraConv1d, loraGather } from './lora/low_rank';
 export { addScaledColumns, doraBase, doraFactor } from './lora/dora';
 export { doraColumnNorms, doraNorms } from './lora/dora_norms';
 export { addLowRank, scaleColumns, scaleRows } from './lora/merge';
 
+// by rows
+export { activate, add, gate, layerNorm, quantizeRows, rmsNorm, rope } from './parallel/rows';
+
 // norm
-export { layerNorm, rmsNorm, softmax } from './norm/norm';
+export { softmax } from './norm/norm';
 
 // activation
-export { accumulate, activate, add, fill, gate, scale, softcap } from './activation/activation';
+export { accumulate, fill, scale, softcap } from './activation/activation';
 
 // attention
-export { attention } from './attention/attention';
+export { attention } from './parallel/attention';
 export { kvBlockBytes, kvStore } from './attention/kv';
-export { angles, inverseFrequencies, rope, stretchFrequencies } from './attention/rope';
+export { angles, inverseFrequencies, stretchFrequencies } from './attention/rope';
 
 // sample
 export { argmax } from './sample/argmax';

@@ -2,7 +2,7 @@
 //   simd.wasm, relaxed.wasm, relaxed-dot.wasm, and each as …-threads.wasm   the kernels (compile-kernels.mjs)
 //   reference.wasm   their scalar references, for the tests: not with --run
 //   js/src, js/tests, js/examples   the sources file by file, for the tests, the examples and the command line from a checkout
-//   lorikeet.js, cli.js   the two bundles that the package ships
+//   lorikeet.js, cli.js   the two bundles that the package ships, and thread.js, what both start compute threads from
 //   types/   with --types: declarations
 // With --if-stale each part is rebuilt only when a hash of its inputs changed. With --run only what this Node needs to run: builds that it refuses stay out.
 //   --only NAME[,NAME…]   these binaries alone (simd, relaxed-dot-threads, reference, …)
@@ -82,6 +82,7 @@ async function buildScripts() {
   const bundle = { ...shared, bundle: true, minify: true, external: ['node:*'], mainFields: ['module', 'main'], conditions: ['import'],
     define: { WASM_DIRECTORY: '"./"' }, legalComments: 'eof' };
   await build({ ...bundle, entryPoints: ['src/index.ts'], outfile: 'build/lorikeet.js' });
+  await build({ ...bundle, entryPoints: ['src/threads/thread.ts'], outfile: 'build/thread.js' });
   await build({ ...bundle, entryPoints: ['src/cli/main.ts'], outfile: 'build/cli.js', banner: { js: '#!/usr/bin/env node' } });
 }
 

@@ -26,7 +26,7 @@ import { divide, firstSeen, seenFrom, seenTo, softmaxOfBlock } from './softmax';
 import { scores1, scores2, scores3, scores4, values1, values2, values3, values4 } from './tiles';
 
 /** Rows of one group that go through the blocks together hold at most this many vectors, unless the group itself is larger. */
-const VECTORS: i32 = 32;
+export const VECTORS: i32 = 32;
 
 export function attention(y: usize, ldy: i32, q: usize, ldq: i32, table: usize, position: i32, rows: i32, heads: i32, kvHeads: i32, headDim: i32, scale: f32,
     softcap: f32, window: i32, dtype: i32, scratch: usize, from: i32, to: i32): void {

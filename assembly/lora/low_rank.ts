@@ -15,10 +15,20 @@ export function loraMatmul(
   y: usize, ldy: i32, x: usize, ldx: i32, a: usize, b: usize, bias: usize, scratch: usize, m: i32, n: i32, k: i32, rank: i32, scale: f32, dtype: i32,
   from: i32, to: i32,
 ): void {
-  matmul(scratch, rank, x, ldx, a, 0, 0, m, rank, k, dtype, 0, rank);
-  multiplyAll(scratch, m * rank, scale);
+  loraDown(scratch, x, ldx, a, m, k, rank, scale, dtype);
+  loraUp(y, ldy, scratch, b, bias, m, n, rank, scale, dtype, from, to);
+}
+
+/** u [m, rank] = scale·A x, the first half of `loraMatmul`. */
+export function loraDown(u: usize, x: usize, ldx: i32, a: usize, m: i32, k: i32, rank: i32, scale: f32, dtype: i32): void {
+  matmul(u, rank, x, ldx, a, 0, 0, m, rank, k, dtype, 0, rank);
+  multiplyAll(u, m * rank, scale);
+}
+
+/** y += scale·bias + B u, the second. */
+export function loraUp(y: usize, ldy: i32, u: usize, b: usize, bias: usize, m: i32, n: i32, rank: i32, scale: f32, dtype: i32, from: i32, to: i32): void {
   if (bias) addScaledRow(y + (<usize>from << 2), ldy, bias + (<usize>from << 2), m, min(to, n) - from, scale);
-  matmul(y, ldy, scratch, rank, b, y, ldy, m, n, rank, dtype, from, to);
+  matmul(y, ldy, u, rank, b, y, ldy, m, n, rank, dtype, from, to);
 }
 
 /** y[i] += scale·B·Aᵀ[ids[i]]: a packs Aᵀ [V, rank], b packs B [n, rank]; scratch [rows, rank] floats. */

@@ -1,3 +1,6 @@
+import { availableThreads, type Share } from '../threads/available.js';
+import type { ThreadSource } from '../threads/host.js';
+import { lostError, startPool, threadBytes, type Pool } from '../threads/pool.js';
 import { loadKernels, type Backend, type WasmSource } from '../wasm/load.js';
 import type { Kernels } from '../wasm/kernels.js';
 import { LorikeetError } from '../errors.js';
@@ -12,6 +15,13 @@ export interface RuntimeOptions {
   memoryLimit?: number;
   /** The kernels' binary, where it isn't beside the code. */
   wasm?: WasmSource;
+  /**
+   * Threads to compute on: a number, or `'auto'` for half of the cores, at most 4. Never more than there are cores, and 1 (the default) where memory can't be shared: `backend.why.threads` then says why. In a page
+   * the engine has to sit in a worker of its own, and the page to be cross-origin isolated. The answers are the same to the bit.
+   */
+  threads?: number | 'auto';
+  /** The module of a thread (`thread.js` of this package), where it isn't beside the code. */
+  thread?: ThreadSource;
 }
 
 /** `findable`: bytes of cached blocks that nobody uses, kept to be found again and given up when memory is needed. They are neither used nor free. */
@@ -47,6 +57,8 @@ export interface Runtime {
   readonly activations: FreeListArena;
   /** Temporaries of one synchronous piece of work: mark, allocate, release. */
   readonly scratch: ScratchArena;
+  /** Ends the threads. What was computed stays; whatever is computed later runs on the caller's thread. */
+  dispose(): void;
 }
 
 /** A page for the kernels' own data and one that is never handed out: less leaves nothing. */
@@ -55,27 +67,44 @@ const LEAST_BYTES = 2 * PAGE;
 /**
  * Instantiates the kernels over a fresh linear memory and lays the arenas on it.
  *
- * @throws LorikeetError `memory/limit` for an impossible limit, `wasm/…` where the kernels can't run
+ * @throws LorikeetError `memory/limit` for an impossible limit, `threads/count`, `wasm/…` where the kernels can't run
  * @example
  * const runtime = await createRuntime({ memoryLimit: 512 * 2 ** 20 });
  */
-export async function createRuntime({ memoryLimit = MOST_BYTES, wasm }: RuntimeOptions = {}): Promise<Runtime> {
+export async function createRuntime({ memoryLimit = MOST_BYTES, wasm, threads = 1, thread }: RuntimeOptions = {}): Promise<Runtime> {
   if (!Number.isSafeInteger(memoryLimit) || memoryLimit < LEAST_BYTES || memoryLimit > MOST_BYTES) {
     throw new LorikeetError('memory/limit', `"memoryLimit" expected a whole number of bytes from ${LEAST_BYTES} to ${MOST_BYTES}, got ${memoryLimit}.`, { expected: [LEAST_BYTES, MOST_BYTES], found: memoryLimit });
   }
-  const memory = new WebAssembly.Memory({ initial: LEAST_BYTES / PAGE, maximum: Math.floor(memoryLimit / PAGE) });
-  const kernels = await loadKernels(memory, wasm);
-  const heap = new Heap(memory, kernels.heapBase() >>> 0, memoryLimit);
+  const share = await availableThreads(threads);
+  const shared = share.count > 1;
+  const memory = new WebAssembly.Memory({ initial: LEAST_BYTES / PAGE, maximum: Math.floor(memoryLimit / PAGE), shared });
+  const { kernels, module } = await loadKernels(memory, wasm, shared ? () => { throw lostError(); } : undefined);
+  const base = (kernels.heapBase() >>> 0) + threadBytes(kernels, share.count);
+  const { pool, why } = shared ? await startThreads(kernels, module, memory, share, base, memoryLimit, thread) : { pool: null, why: share.why };
+  const heap = new Heap(memory, base, memoryLimit);
   return {
     kernels, memory, heap, views: new Views(memory),
-    backend: { build: 'simd', threads: 1, why: {} },
+    backend: { build: 'simd', threads: pool?.count ?? 1, why: why === undefined ? {} : { threads: why } },
     weights: new FreeListArena(heap, 'weights'),
     // The first MiB stays with the adapters, so that what an unload returns is seen in its free list.
     adapters: new FreeListArena(heap, 'adapters', { keepBytes: 2 ** 20 }),
     kv: new FreeListArena(heap, 'kv'),
     activations: new FreeListArena(heap, 'activations'),
     scratch: new ScratchArena(heap, 'scratch'),
+    dispose: () => { pool?.stop(); },
   };
+}
+
+/** The threads on what lies below `base`; none where they can't be started, and why. */
+async function startThreads(kernels: Kernels, module: WebAssembly.Module, memory: WebAssembly.Memory, { count, why }: Share, base: number, memoryLimit: number, source: ThreadSource | undefined): Promise<{ pool: Pool | null; why: string | undefined }> {
+  const missing = base - memory.buffer.byteLength;
+  if (base > memoryLimit) throw new LorikeetError('memory/limit', `"memoryLimit" expected at least ${base} bytes for ${count} threads, got ${memoryLimit}.`, { expected: base, found: memoryLimit });
+  if (missing > 0) memory.grow(Math.ceil(missing / PAGE));
+  try {
+    return { pool: await startPool({ kernels, module, memory, count, source }), why };
+  } catch (error) {
+    return { pool: null, why: (error as Error).message };
+  }
 }
 
 /** What every arena of the runtime holds; `findable` bytes, in `findableBlocks` of the cached blocks, are nobody's. */

@@ -9,7 +9,7 @@ import { runEmbed } from './run-embed.js';
 import { runLinear } from './run-linear.js';
 import { runNorm } from './run-norm.js';
 
-/** Floats of scratch that the attention kernel asks for: see the head of assembly/attention/attention.ts. */
+/** Floats of scratch that the attention kernel asks for on each thread: see the head of assembly/attention/attention.ts. */
 export const attentionScratch = ({ heads, kvHeads, headDim }: { heads: number; kvHeads: number; headDim: number }): number =>
   Math.max(32, heads / kvHeads) * (Math.ceil(headDim / 8) * 12 + 36) + 64 * headDim;
 
@@ -35,7 +35,7 @@ export class Program {
 
   /** @param rewrite what is done to the recorded list: tests run it as it was recorded, too */
   constructor(runtime: Runtime, forward: (ops: Ops) => Value, maxRows: number, maxOutputs: number, rewrite = fuse) {
-    const recording = rewrite(record(forward, attentionScratch));
+    const recording = rewrite(record(forward, (spec) => runtime.backend.threads * attentionScratch(spec)));
     const plan = planBuffers(recording, maxRows, maxOutputs);
     const indexBytes = Math.ceil(((2 * maxRows + maxOutputs) * 4) / 64) * 64;
     this.#runtime = runtime;

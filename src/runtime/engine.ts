@@ -200,6 +200,7 @@ export class Engine {
     core.scheduler.dispose();
     core.pool?.dispose();
     disposeModel(core.runtime, core.model);
+    core.runtime.dispose();
     core.wake();
   }
 
@@ -223,13 +224,15 @@ export class Engine {
  */
 export async function createEngine({ model: from, headers, text: withText = true, loop = 'auto', dtype, kvDtype, prefixCache, signal, onProgress, ...runtimeOptions }: EngineOptions): Promise<Engine> {
   let checkpoint: Checkpoint | null = null;
+  let runtime: Runtime | null = null;
   try {
     checkpoint = await openCheckpoint(from, { signal, headers });
     const text = withText ? await readText(checkpoint, signal) : NO_TEXT;
-    const runtime = await createRuntime(runtimeOptions);
+    runtime = await createRuntime(runtimeOptions);
     const model = await loadModel(runtime, checkpoint, { dtype, signal, onProgress, alone: true });
     return new Engine(makeCore(runtime, model, text, loop === 'manual', { dtype: kvDtype, prefixCache }));
   } catch (error) {
+    runtime?.dispose();
     throw signal?.aborted ? signal.reason : error; // however the source worded it
   } finally {
     await checkpoint?.close();

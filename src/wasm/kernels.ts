@@ -1,10 +1,12 @@
+import type { ThreadExports } from './thread-exports.js';
+
 /**
  * The kernels' ABI, typed. ARCHITECTURE.md ("The kernels' ABI") says what each does; a test holds this list against the exports of the binary.
  * Pointers are byte offsets (unsigned numbers), sizes integers, strides (`ld…`) in elements.
  */
 type N = number;
 
-export interface Kernels {
+export interface Kernels extends ThreadExports {
   heapBase(): N;
   // linear
   pack(dst: N, src: N, rows: N, k: N, dtype: N): void;

@@ -21,23 +21,30 @@ const SIMD_PROBE = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 
 /** True where this engine runs 128-bit WebAssembly SIMD (every browser since 2023, Node, Deno). */
 const hasSimd = (): boolean => WebAssembly.validate(SIMD_PROBE);
 
+/** Kernels, and the compiled module that they are an instance of: threads are instances of it, too. */
+export interface Loaded {
+  readonly kernels: Kernels;
+  readonly module: WebAssembly.Module;
+}
+
 /**
- * Compiles the kernels and instantiates them over `memory`.
+ * Compiles the kernels and instantiates them over `memory`: the build with threads where that is shared, which then imports `threadLost` besides.
  *
  * @throws LorikeetError `wasm/no-simd` where the engine lacks SIMD, `wasm/not-found` where the binary can't be had,
  *   `wasm/invalid` where it doesn't compile, `wasm/self-test` where it computes wrongly.
  */
-export async function loadKernels(memory: WebAssembly.Memory, source: WasmSource = new URL(WASM_DIRECTORY + 'simd.wasm', import.meta.url)): Promise<Kernels> {
+export async function loadKernels(memory: WebAssembly.Memory, source?: WasmSource, threadLost?: () => void): Promise<Loaded> {
   if (!hasSimd()) {
     throw new LorikeetError('wasm/no-simd', 'This engine has no WebAssembly SIMD: expected a browser of 2023 or later, Node 20 or Deno, found one whose WebAssembly.validate refuses v128.',
       { expected: 'WebAssembly SIMD', found: 'none' });
   }
-  const module = await compile(source);
-  const { instance } = await instantiate(module, { env: { memory } });
+  const shared = typeof SharedArrayBuffer !== 'undefined' && memory.buffer instanceof SharedArrayBuffer;
+  const module = await compile(source ?? new URL(`${WASM_DIRECTORY}simd${shared ? '-threads' : ''}.wasm`, import.meta.url));
+  const { instance } = await instantiate(module, { env: { memory, ...(threadLost && { threadLost }) } });
   // The instance's own exports: the loader's copies of them take rest arguments, an array for every call of a kernel.
   const kernels = instance.exports as unknown as Kernels;
   selfTest(kernels, memory);
-  return kernels;
+  return { kernels, module };
 }
 
 async function compile(source: WasmSource): Promise<WebAssembly.Module> {

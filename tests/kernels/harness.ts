@@ -41,7 +41,7 @@ export async function loadKernels({ pages, base }: { pages: number; base: number
     new WebAssembly.Memory({ initial: pages, maximum: 65536 }),
   ];
   const instantiate = async (file: string, memory: WebAssembly.Memory): Promise<Exports> => {
-    const { instance } = await WebAssembly.instantiate(await readBuild(file), { env: { memory } });
+    const { instance } = await WebAssembly.instantiate(await readBuild(file), { env: { memory, threadLost: () => {} } });
     return instance.exports as Exports;
   };
   const simd = await instantiate(`${build}.wasm`, memories[0]);
