@@ -8,10 +8,11 @@
  * A vocabulary has a million strings, so the loops below are synchronous as long as the window holds what comes next.
  */
 import { LorikeetError } from '../errors.js';
+import { decodeText, GgufStringsBuilder, type GgufStrings } from './gguf-strings.js';
 import type { RangeReader } from './header.js';
 
-/** An array of numbers is a typed array of the file's own type. */
-export type GgufArray = readonly string[] | readonly boolean[] | Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | Float32Array | BigUint64Array | BigInt64Array | Float64Array | readonly GgufArray[];
+/** An array of numbers is a typed array of the file's own type; one of strings is {@link GgufStrings} where it was read, and may be a plain list where it is to be written. */
+export type GgufArray = GgufStrings | readonly string[] | readonly boolean[] | Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | Float32Array | BigUint64Array | BigInt64Array | Float64Array | readonly GgufArray[];
 /** A value of the metadata; 64-bit integers are numbers where a number holds them exactly. */
 export type GgufValue = number | bigint | boolean | string | GgufArray;
 
@@ -141,7 +142,7 @@ export class GgufCursor {
   async #string(what: string): Promise<string> {
     const length = await this.#length(what);
     if (!this.#has(length)) await this.#fill(length, what);
-    return decode(this.#window, this.#take(length).byteOffset, length);
+    return decodeText(this.#window, this.#take(length).byteOffset, length);
   }
 
   async #array(what: string, depth: number): Promise<GgufArray> {
@@ -167,45 +168,23 @@ export class GgufCursor {
     return new number!.array(raw.slice().buffer); // the host is little-endian, as WebAssembly's memory is
   }
 
-  async #strings(count: number, what: string): Promise<string[]> {
-    const strings: string[] = [];
-    while (strings.length < count) {
+  async #strings(count: number, what: string): Promise<GgufStrings> {
+    const strings = new GgufStringsBuilder(count);
+    for (;;) {
+      this.#at += strings.take(this.#window, this.#at, this.#end);
+      if (strings.isFull) break;
+      // The next one isn't in the window as a whole.
       if (!this.#has(8)) await this.#fill(8, what);
       const length = this.#u64();
-      if (!this.#has(length)) await this.#fill(this.#fits(length, what), what);
-      strings.push(decode(this.#window, this.#at, length));
-      this.#at += length;
+      this.#fits(length, what);
+      this.#at -= 8;
+      if (!this.#has(8 + length)) await this.#fill(8 + length, what);
     }
-    return strings;
+    return strings.done();
   }
 }
 
 const STRICT = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-const LENIENT = new TextDecoder('utf-8', { ignoreBOM: true });
-
-/** The longest string that is decoded here: for those of a vocabulary a call of the decoder costs more than its work. */
-const SHORT = 48;
-const units = new Uint16Array(SHORT);
-
-function decode(bytes: Uint8Array, from: number, length: number): string {
-  if (length > SHORT) return LENIENT.decode(bytes.subarray(from, from + length));
-  const end = from + length;
-  let count = 0;
-  for (let at = from; at < end;) {
-    const byte = bytes[at]!;
-    if (byte < 0x80) {
-      units[count++] = byte;
-      at++;
-    } else if (byte >= 0xc2 && byte < 0xe0 && at + 1 < end && (bytes[at + 1]! & 0xc0) === 0x80) {
-      units[count++] = ((byte & 0x1f) << 6) | (bytes[at + 1]! & 0x3f);
-      at += 2;
-    } else if (byte >= 0xe1 && byte < 0xed && at + 2 < end && (bytes[at + 1]! & 0xc0) === 0x80 && (bytes[at + 2]! & 0xc0) === 0x80) {
-      units[count++] = ((byte & 0x0f) << 12) | ((bytes[at + 1]! & 0x3f) << 6) | (bytes[at + 2]! & 0x3f);
-      at += 3;
-    } else return LENIENT.decode(bytes.subarray(from, end)); // rare ones, and what is not UTF-8
-  }
-  return String.fromCharCode.apply(null, units.subarray(0, count) as unknown as number[]);
-}
 
 const BOOL = 7;
 const STRING = 8;

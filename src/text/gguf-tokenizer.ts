@@ -2,6 +2,7 @@ import { LorikeetError } from '../errors.js';
 import { GGUF_PRE_TOKENIZERS } from './gguf-pre-tokenizers.js';
 import type { Part } from './part.js';
 import { mergesOfScores } from './sentencepiece.js';
+import { encodeTexts, isEncodedTexts, indexOf, type EncodedTexts } from './text-table.js';
 import { buildTokenizer, type Tokenizer } from './tokenizer.js';
 
 /** What is asked of a GGUF's metadata: `GgufHeader.metadata` is one. */
@@ -56,22 +57,35 @@ export function createGgufTokenizer(metadata: GgufKeys): GgufTokenizer | null {
   if (model === undefined || model === 'none' || model === 'no_vocab') return null;
   const tokens = keys.texts('tokens');
   if (!tokens) throw invalid('tokens', 'a list of texts', undefined);
-  // An empty token would be matched everywhere: llama.cpp gives it a name, too.
-  const vocabulary = tokens.includes('') ? tokens.map((token, id) => token || `[EMPTY_${id}]`) : tokens;
+  const vocabulary = withoutEmpty(tokens);
   const types = keys.numbers('token_type', vocabulary.length);
   const parts = partsOf(model, keys, vocabulary, types);
   const special = { bos: keys.id('bos', parts.bos, vocabulary), eos: keys.id('eos', parts.eos, vocabulary) };
   const { added, endTokens } = readTokens(keys, vocabulary, types, special.eos);
-  const frame = { type: 'TemplateProcessing', single: [...framed(special.bos, keys.flag('add_bos_token') ?? parts.addBos), { Sequence: { id: 'A' } }, ...framed(special.eos, keys.flag('add_eos_token') ?? parts.addEos)], special_tokens: Object.fromEntries([special.bos, special.eos].map((id) => [String(id), { ids: [id], tokens: [vocabulary[id]] }])) };
+  const frame = { type: 'TemplateProcessing', single: [...framed(special.bos, keys.flag('add_bos_token') ?? parts.addBos), { Sequence: { id: 'A' } }, ...framed(special.eos, keys.flag('add_eos_token') ?? parts.addEos)], special_tokens: Object.fromEntries([special.bos, special.eos].map((id) => [String(id), { ids: [id], tokens: [vocabulary.at(id)] }])) };
   const tokenizer = buildTokenizer({ ...parts.description, added_tokens: added, post_processor: frame });
   const named = [['bos_token', special.bos], ['eos_token', special.eos], ['unk_token', keys.id('unknown', -1, vocabulary)], ['pad_token', keys.id('padding', -1, vocabulary)], ['sep_token', keys.id('seperator', -1, vocabulary)]] as const;
-  return { tokenizer, endTokens, specialTokens: Object.fromEntries(named.flatMap(([name, id]) => (id < 0 ? [] : [[name, vocabulary[id]!]]))) };
+  return { tokenizer, endTokens, specialTokens: Object.fromEntries(named.flatMap(([name, id]) => (id < 0 ? [] : [[name, vocabulary.at(id)]]))) };
 }
 
 const framed = (id: number, wanted: boolean): Part[] => (wanted && id >= 0 ? [{ SpecialToken: { id: String(id) } }] : []);
 
+/** An empty token would be matched everywhere: llama.cpp gives it a name, too. */
+function withoutEmpty(tokens: EncodedTexts): EncodedTexts {
+  const { ends, gap, length } = tokens;
+  let end = 0;
+  let some = false;
+  for (let id = 0; id < length; id++) {
+    some ||= ends[id] === end + gap;
+    end = ends[id]!;
+  }
+  return some ? encodeTexts(listOf(tokens).map((token, id) => token || `[EMPTY_${id}]`)) : tokens;
+}
+
+const listOf = (texts: EncodedTexts): string[] => Array.from({ length: texts.length }, (_, i) => texts.at(i));
+
 /** What depends on the kind of tokenizer: parts of a tokenizer.json, and what llama.cpp takes where the file says nothing. */
-function partsOf(model: string, keys: Keys, vocabulary: readonly string[], types: ArrayLike<number> | undefined): { description: Part; bos: number; eos: number; addBos: boolean; addEos: boolean } {
+function partsOf(model: string, keys: Keys, vocabulary: EncodedTexts, types: ArrayLike<number> | undefined): { description: Part; bos: number; eos: number; addBos: boolean; addEos: boolean } {
   if (model === 'gpt2') {
     const merges = keys.texts('merges');
     if (!merges) throw invalid('merges', 'a list of texts', undefined);
@@ -95,7 +109,7 @@ function partsOf(model: string, keys: Keys, vocabulary: readonly string[], types
     const description = {
       normalizer: { type: 'Sequence', normalizers: [...(prefixed ? [{ type: 'Prepend', prepend: '▁' }] : []), { type: 'Replace', pattern: { String: ' ' }, content: '▁' }] },
       pre_tokenizer: null,
-      model: { type: 'BPE', vocab: vocabulary, merges: mergesOfScores(vocabulary, keys.numbers('scores', vocabulary.length) ?? new Float32Array(vocabulary.length), (id) => (types?.[id] ?? NORMAL) === NORMAL), byte_fallback: true, fuse_unk: true, unk_token: vocabulary[keys.id('unknown', 0, vocabulary)] },
+      model: { type: 'BPE', vocab: vocabulary, merges: mergesOfScores(listOf(vocabulary), keys.numbers('scores', vocabulary.length) ?? new Float32Array(vocabulary.length), (id) => (types?.[id] ?? NORMAL) === NORMAL), byte_fallback: true, fuse_unk: true, unk_token: vocabulary.at(keys.id('unknown', 0, vocabulary)) },
       decoder: { type: 'Sequence', decoders: [{ type: 'Replace', pattern: { String: '▁' }, content: ' ' }, { type: 'ByteFallback' }, { type: 'Fuse' }, ...(prefixed ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : [])] },
     };
     return { description, bos: 1, eos: 2, addBos: true, addEos: false };
@@ -115,35 +129,36 @@ interface AddedToken {
 }
 
 /** The tokens that are found in the text itself, and those that end an answer. */
-function readTokens(keys: Keys, vocabulary: readonly string[], types: ArrayLike<number> | undefined, eos: number): { added: AddedToken[]; endTokens: number[] } {
-  const ends = new Set<number>();
-  for (const id of [eos, keys.id('eot', -1, vocabulary), keys.id('eom', -1, vocabulary)]) if (id >= 0) ends.add(id);
+function readTokens(keys: Keys, vocabulary: EncodedTexts, types: ArrayLike<number> | undefined, eos: number): { added: AddedToken[]; endTokens: number[] } {
+  const index = indexOf(vocabulary);
+  const idsOf = (texts: Iterable<string>): number[] => Array.from(texts, (text) => index.find(text)).filter((id) => id >= 0);
+  const ended = idsOf(END_TEXTS);
+  const ends = new Set<number>([eos, keys.id('eot', -1, vocabulary), keys.id('eom', -1, vocabulary)].filter((id) => id >= 0));
+  for (const id of ended) ends.add(id);
   /** Of the texts that mean the same the first counts; a key says more than any text. */
   const infillEnds = new Set<number>();
   for (const [key, texts] of INFILL_END_TEXTS) {
     const named = keys.id(key, -1, vocabulary);
-    const id = named >= 0 ? named : (texts.map((text) => vocabulary.indexOf(text)).find((at) => at >= 0) ?? -1);
+    const id = named >= 0 ? named : (idsOf(texts)[0] ?? -1);
     if (id >= 0) infillEnds.add(id);
   }
   // Phi-3's tokens take the whitespace behind them along, which a GGUF can't say: llama.cpp, too, goes by the name.
   const phi3 = /phi-?3/i.test(keys.general('name') ?? '');
   const kept = new Set(['<unk>', '<s>', '<|endoftext|>']);
-  const added: AddedToken[] = [];
-  for (let id = 0; id < vocabulary.length; id++) {
-    const content = vocabulary[id]!;
-    const type = types?.[id] ?? 1;
-    const end = END_TEXTS.has(content);
-    if (end) ends.add(id);
-    const shown = SHOWN_TEXTS.has(content);
-    const control = !shown && (type === CONTROL || type === UNKNOWN || end || INFILL_TEXTS.has(content) || infillEnds.has(id));
-    if (control || shown || type === USER_DEFINED) added.push({ id, content, lstrip: false, rstrip: phi3 && !kept.has(content), single_word: false, normalized: false, special: control });
-  }
+  const shown = new Set(idsOf(SHOWN_TEXTS));
+  const control = new Set([...ended, ...idsOf(INFILL_TEXTS), ...infillEnds]);
+  const found = new Set([...shown, ...control]);
+  for (let id = 0; types && id < vocabulary.length; id++) if (types[id] === CONTROL || types[id] === UNKNOWN || types[id] === USER_DEFINED) found.add(id);
+  const added = Array.from(found).sort((a, b) => a - b).map((id): AddedToken => {
+    const content = vocabulary.at(id);
+    const special = !shown.has(id) && (control.has(id) || types?.[id] === CONTROL || types?.[id] === UNKNOWN);
+    return { id, content, lstrip: false, rstrip: phi3 && !kept.has(content), single_word: false, normalized: false, special };
+  });
   for (const id of infillEnds) ends.add(id);
-  const idOf = (text: string): number => vocabulary.indexOf(text);
   // Harmony and its kin close each message with <|end|>, gemma4 quotes </s>: an answer goes on behind it.
-  const harmony = [...ends].some((id) => ['<|call|>', '<|calls|>'].includes(vocabulary[id]!)) && [...ends].some((id) => ['<|return|>', '<|flush|>'].includes(vocabulary[id]!));
-  if (harmony) ends.delete(idOf('<|end|>'));
-  if (idOf('<|tool_response>') >= 0) ends.delete(idOf('</s>'));
+  const anyEnds = (...texts: string[]): boolean => idsOf(texts).some((id) => ends.has(id));
+  if (anyEnds('<|call|>', '<|calls|>') && anyEnds('<|return|>', '<|flush|>')) ends.delete(index.find('<|end|>'));
+  if (index.find('<|tool_response>') >= 0) ends.delete(index.find('</s>'));
   return { added, endTokens: [...ends].sort((a, b) => a - b) };
 }
 
@@ -175,11 +190,11 @@ class Keys {
     return value;
   }
 
-  texts(key: string): readonly string[] | undefined {
+  texts(key: string): EncodedTexts | undefined {
     const value = this.#metadata.get(`tokenizer.ggml.${key}`);
-    if (value === undefined) return undefined;
-    if (!Array.isArray(value) || (value.length > 0 && typeof value[0] !== 'string')) throw invalid(key, 'a list of texts', value);
-    return value as string[];
+    if (value === undefined || isEncodedTexts(value)) return value;
+    if (!Array.isArray(value) || (value as unknown[]).some((text) => typeof text !== 'string')) throw invalid(key, 'a list of texts', value);
+    return encodeTexts(value as string[]);
   }
 
   /** A list of at least `count` numbers; what stands behind them belongs to no token. */
@@ -191,7 +206,7 @@ class Keys {
   }
 
   /** A special token's id; one beyond the vocabulary is ignored, as llama.cpp does. −1: none. */
-  id(key: string, fallback: number, vocabulary: readonly string[]): number {
+  id(key: string, fallback: number, vocabulary: EncodedTexts): number {
     const value = this.#metadata.get(`tokenizer.ggml.${key}_token_id`);
     for (const id of [value, fallback]) if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < vocabulary.length) return id;
     return -1;

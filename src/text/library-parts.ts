@@ -3,8 +3,10 @@
  * built. Beside each a text or the tokens that differ.
  */
 import { createSplitter, readAddedToken, type AddedToken } from './added-tokens.js';
+import type { TokenIds } from './bpe-tables.js';
 import { textOf, type Part } from './part.js';
 import { createCharsMap } from './precompiled.js';
+import { isEncodedTexts } from './text-table.js';
 
 /** What is used of the library's tokenizer (its declarations don't resolve under NodeNext). */
 export interface LibraryTokenizer {
@@ -15,7 +17,7 @@ export interface LibraryTokenizer {
   encode_text(text: string | null): string[] | null;
   readonly normalizer: ((text: string) => string) | null;
   readonly pre_tokenizer: ((text: string, options: { section_index: number }) => string[]) | null;
-  readonly model: ((words: string[]) => string[]) & { readonly vocab: (string | undefined)[]; readonly tokens_to_ids: ReadonlyMap<string, number> };
+  readonly model: ((words: string[]) => string[]) & { readonly vocab: (string | undefined)[]; readonly tokens_to_ids: TokenIds };
   readonly decoder: DecoderPart | null;
   readonly special_tokens: readonly string[];
 }
@@ -133,7 +135,7 @@ function byteLevelBytes(tokens: readonly string[]): Uint8Array {
 
 /** What the model gives for words is replaced where it is a text that no token has: Unigram's `byte_fallback` is overlooked by the library (`漢` reads as `<unk>`). */
 function mendWords(tokenizer: LibraryTokenizer, model: Part): void {
-  if (model['type'] !== 'Unigram' && !Array.isArray(model['vocab'])) return;
+  if (model['type'] !== 'Unigram' && !isEncodedTexts(model['vocab'])) return;
   const { tokens_to_ids: ids } = tokenizer.model;
   const bytes = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
   const spell = (token: string): string[] => {

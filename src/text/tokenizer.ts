@@ -1,7 +1,7 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { LorikeetError } from '../errors.js';
 import { asRustDoes } from './as-rust-does.js';
-import { fillTables, hasPlainTables, withoutTables, type BpeModel } from './bpe-tables.js';
+import { fillTables, hasPlainTables, tokenTexts, withoutTables, type BpeModel } from './bpe-tables.js';
 import { BYTE, mendParts, type LibraryTokenizer } from './library-parts.js';
 import { invalid, partOf, type Part } from './part.js';
 
@@ -43,7 +43,7 @@ export function createTokenizer(tokenizerJson: string, configJson: string): Toke
 }
 
 /**
- * Builds a tokenizer from a tokenizer.json as an object; the `vocab` of a BPE may also be a list of tokens whose places are their ids.
+ * Builds a tokenizer from a tokenizer.json as an object; `vocab` and `merges` of a BPE may also be encoded texts, tokens and merges in their order.
  *
  * @throws LorikeetError `text/tokenizer-invalid`
  */
@@ -60,17 +60,21 @@ export function buildTokenizer(description: Part, config: Part = {}): Tokenizer 
     if (cause instanceof LorikeetError) throw cause;
     throw invalid(cause instanceof Error ? cause.message : String(cause), undefined, cause);
   }
-  const { vocab } = tokenizer.model;
+  const textOf = tokenTexts(tokenizer.model.vocab, partOf(description['model'], 'model')['vocab']);
   const hidden = new Set(tokenizer.special_tokens);
   const bytes = JSON.stringify(description['decoder'] ?? null).includes('"ByteFallback"');
   return {
     encode: (text, special = true) => tokenizer.encode(text.replace(/\p{Surrogate}/gu, '\uFFFD'), { add_special_tokens: special }).ids,
     decode(ids, special = false) {
-      const known = ids.filter((id) => vocab[id] !== undefined);
+      const known = ids.filter((id) => textOf(id) !== undefined);
       // The library's clean-up of spaces before punctuation changes text that the model wrote as it meant it.
       return known.length === 0 ? '' : tokenizer.decode(known, { skip_special_tokens: !special, clean_up_tokenization_spaces: false });
     },
-    isSettled: (id) => !bytes || (vocab[id] !== undefined && !BYTE.test(vocab[id]) && !hidden.has(vocab[id])),
+    isSettled(id) {
+      if (!bytes) return true;
+      const token = textOf(id);
+      return token !== undefined && !BYTE.test(token) && !hidden.has(token);
+    },
     idOf: (token) => tokenizer.token_to_id(token),
   };
 }
