@@ -13,7 +13,7 @@ if (major < 20) fail(`lorikeet needs Node 20 or later, this is Node ${process.ve
 
 installDependencies();
 const node = (script, ...args) => run(process.execPath, ['--enable-source-maps', `${root}${script}`, ...args]);
-if (task !== 'build') buildIfStale(task === 'test' || task === 'check' ? [] : ['--run']);
+if (task !== 'build') buildIfStale(['test', 'check', 'bench'].includes(task) ? [] : ['--run']); // the benchmark has other engines than this Node, too
 
 switch (task) {
   case 'build': node('scripts/build.mjs', ...rest); break;

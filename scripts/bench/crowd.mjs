@@ -1,6 +1,6 @@
 // Decoding with one active adapter while many others lie in memory beside it: rank 4 on q and v, as a studio's whole cast would.
 import { readFileSync } from 'node:fs';
-import { createEngine } from '../../build/js/src/index.js';
+import { createEngine } from '../../build/lorikeet.js';
 import { median, ratio, spread } from './measure.mjs';
 import { adapterConfig, adapterTensors, safetensors } from './synthetic.mjs';
 
@@ -13,7 +13,7 @@ export async function crowd({ quick }) {
   const files = { 'adapter_config.json': JSON.stringify(adapterConfig(SMALL)), 'adapter_model.safetensors': safetensors(adapterTensors(SMALL), 'F32') };
   const { num_hidden_layers: layers, hidden_size: hidden } = JSON.parse(readFileSync(new URL('models/tavern/config.json', ROOT), 'utf8'));
   if (layers !== TAVERN.layers || hidden !== TAVERN.shape.hidden) throw new Error('The demo model has other shapes than this benchmark makes adapters for.');
-  const make = async () => createEngine({ model: new URL('models/tavern', ROOT).pathname });
+  const make = async () => createEngine({ model: new URL('models/tavern', ROOT).pathname, build: 'simd', threads: 1 });
   const [alone, crowded] = [await make(), await make()];
   await alone.adapters.load('0', files);
   const rows = [];

@@ -17,9 +17,9 @@ export const median = (values) => quantile(values, 0.5);
 /** Half the distance of the quartiles, as a share of the median. */
 export const spread = (values) => (quantile(values, 0.75) - quantile(values, 0.25)) / 2 / Math.abs(median(values));
 
-/** The median over the rounds of a / b, and its spread. */
+/** The median over the rounds of a / b, and its spread; a round that one of them sat out (null) doesn't count. */
 export function ratio(a, b) {
-  const values = a.map((value, i) => value / b[i]);
+  const values = a.map((value, i) => (value === null || b[i] === null ? null : value / b[i])).filter((value) => value !== null);
   return { median: median(values), spread: spread(values) };
 }
 

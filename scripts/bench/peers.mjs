@@ -1,9 +1,10 @@
-// The runtimes beside which ours is measured, each at the version that scripts/bench/package.json pins, one thread, with SIMD, weights prepared before the first run.
+// The runtimes beside which ours is measured, each at the version that scripts/bench/package.json pins. Their matrix products: one thread, with SIMD, weights prepared before the first run.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { NODE_PACKAGE, NODE_VERSION } from './nodes.mjs';
 import { matmulModel } from './onnx.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -20,7 +21,9 @@ export function installPeers() {
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
   process.stderr.write('Installing what the benchmark compares with …\n');
   const { version } = JSON.parse(text).packages['node_modules/node-llama-cpp'];
-  const done = spawnSync('npm', ['install', '--no-save', '--omit=optional', '--loglevel=error', `@node-llama-cpp/${NATIVE}@${version}`], { cwd: here, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
+  // Both are binaries for one machine, which a lock file for all can't name.
+  const binaries = [`@node-llama-cpp/${NATIVE}@${version}`, `${NODE_PACKAGE}@${NODE_VERSION}`];
+  const done = spawnSync('npm', ['install', '--no-save', '--omit=optional', '--loglevel=error', ...binaries], { cwd: here, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
   if (done.status !== 0) throw new Error('npm install in scripts/bench failed: see above.');
   writeFileSync(stamp, lock);
 }
