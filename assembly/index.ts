@@ -1,7 +1,8 @@
 // The kernels' whole ABI on one page; ARCHITECTURE.md says what each export means.
 // Output pointer first, inputs, sizes, options, last the range of outputs to do. Pointers are usize in bytes, sizes and strides i32 in elements.
 
-// memory
+// memory, build
+export { buildFeatures } from './simd/features';
 export { heapBase, workspaceBytes } from './simd/block';
 
 // threads: a wrapper in parallel/ has the signature of its kernel

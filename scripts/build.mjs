@@ -22,7 +22,7 @@ mkdirSync(join(root, 'build'), { recursive: true });
 
 await buildKernels();
 if (only === null) {
-  await part('js', [...common, ...files('src', '.ts'), ...files('tests', '.ts'), ...files('examples', '.ts')], buildScripts);
+  await part('js', [...common, ...files('assembly', '.ts'), ...files('src', '.ts'), ...files('tests', '.ts'), ...files('examples', '.ts')], buildScripts);
   if (process.argv.includes('--types')) await part('types', [...common, 'tsconfig.json', 'tsconfig.types.json', ...files('src', '.ts')], buildTypes);
 }
 
@@ -75,12 +75,15 @@ function wantedTargets() {
 
 async function buildScripts() {
   const { build } = await import('esbuild');
+  const hash = createHash('sha256');
+  for (const input of ['asconfig.json', ...files('assembly', '.ts')]) hash.update(input).update(readFileSync(join(root, input)));
+  const KERNELS_VERSION = JSON.stringify(hash.digest('hex').slice(0, 12)); // by it what a device showed is remembered
   const shared = { absWorkingDir: root, format: 'esm', target: 'es2022', platform: 'neutral', logLevel: 'warning', sourcemap: 'linked' };
   rmSync(join(root, 'build/js'), { recursive: true, force: true });
   await build({ ...shared, entryPoints: [...files('src', '.ts'), ...files('tests', '.ts'), ...files('examples', '.ts')], outbase: '.', outdir: 'build/js',
-    define: { WASM_DIRECTORY: '"../../../"' } });
+    define: { WASM_DIRECTORY: '"../../../"', KERNELS_VERSION } });
   const bundle = { ...shared, bundle: true, minify: true, external: ['node:*'], mainFields: ['module', 'main'], conditions: ['import'],
-    define: { WASM_DIRECTORY: '"./"' }, legalComments: 'eof' };
+    define: { WASM_DIRECTORY: '"./"', KERNELS_VERSION }, legalComments: 'eof' };
   await build({ ...bundle, entryPoints: ['src/index.ts'], outfile: 'build/lorikeet.js' });
   await build({ ...bundle, entryPoints: ['src/threads/thread.ts'], outfile: 'build/thread.js' });
   await build({ ...bundle, entryPoints: ['src/cli/main.ts'], outfile: 'build/cli.js', banner: { js: '#!/usr/bin/env node' } });

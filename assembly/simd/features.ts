@@ -12,3 +12,8 @@
 /** Several instances over one shared memory: the builds named `…-threads`. */
 // @ts-ignore: decorator
 @inline export const THREADS: bool = ASC_FEATURE_THREADS;
+
+/** What this build is: 1 RELAXED, 2 RELAXED_DOT, 4 THREADS. */
+export function buildFeatures(): i32 {
+  return <i32>RELAXED | (<i32>RELAXED_DOT << 1) | (<i32>THREADS << 2);
+}

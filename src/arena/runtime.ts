@@ -1,7 +1,8 @@
 import { availableThreads, type Share } from '../threads/available.js';
 import type { ThreadSource } from '../threads/host.js';
 import { lostError, startPool, threadBytes, type Pool } from '../threads/pool.js';
-import { loadKernels, type Backend, type WasmSource } from '../wasm/load.js';
+import type { Backend, BuildName } from '../wasm/build.js';
+import { loadKernels, type WasmSource } from '../wasm/load.js';
 import type { Kernels } from '../wasm/kernels.js';
 import { LorikeetError } from '../errors.js';
 import { FreeListArena } from './free-list.js';
@@ -13,7 +14,9 @@ import { Views } from './views.js';
 export interface RuntimeOptions {
   /** The most that the linear memory may grow to, in bytes (default and limit: 4 GiB; phones often refuse to reserve that much). */
   memoryLimit?: number;
-  /** The kernels' binary, where it isn't beside the code. */
+  /**
+   * Where the kernels' binaries are, if not beside the code: the address of their folder, which ends with a slash; or one binary (address, bytes, compiled module), which is then taken, whichever build it is.
+   */
   wasm?: WasmSource;
   /**
    * Threads to compute on: a number, or `'auto'` for half of the cores, at most 4. Never more than there are cores, and 1 (the default) where memory can't be shared: `backend.why.threads` then says why. In a page
@@ -22,6 +25,10 @@ export interface RuntimeOptions {
   threads?: number | 'auto';
   /** The module of a thread (`thread.js` of this package), where it isn't beside the code. */
   thread?: ThreadSource;
+  /** The build of the kernels to take: `simd`, `relaxed` (relaxed SIMD) or `relaxed-dot` (and its dot products). Default: the fastest that this engine runs and computes rightly with; `backend` says which that is. */
+  build?: BuildName;
+  /** true: the same bits on every machine and engine, so the build `simd`. Every other gives the same bits each time on one machine, and others on another. Default: false. */
+  deterministic?: boolean;
 }
 
 /** `findable`: bytes of cached blocks that nobody uses, kept to be found again and given up when memory is needed. They are neither used nor free. */
@@ -71,20 +78,24 @@ const LEAST_BYTES = 2 * PAGE;
  * @example
  * const runtime = await createRuntime({ memoryLimit: 512 * 2 ** 20 });
  */
-export async function createRuntime({ memoryLimit = MOST_BYTES, wasm, threads = 1, thread }: RuntimeOptions = {}): Promise<Runtime> {
+export async function createRuntime({ memoryLimit = MOST_BYTES, wasm, build: asked, deterministic, threads = 1, thread }: RuntimeOptions = {}): Promise<Runtime> {
   if (!Number.isSafeInteger(memoryLimit) || memoryLimit < LEAST_BYTES || memoryLimit > MOST_BYTES) {
     throw new LorikeetError('memory/limit', `"memoryLimit" expected a whole number of bytes from ${LEAST_BYTES} to ${MOST_BYTES}, got ${memoryLimit}.`, { expected: [LEAST_BYTES, MOST_BYTES], found: memoryLimit });
   }
   const share = await availableThreads(threads);
-  const shared = share.count > 1;
-  const memory = new WebAssembly.Memory({ initial: LEAST_BYTES / PAGE, maximum: Math.floor(memoryLimit / PAGE), shared });
-  const { kernels, module } = await loadKernels(memory, wasm, shared ? () => { throw lostError(); } : undefined);
-  const base = (kernels.heapBase() >>> 0) + threadBytes(kernels, share.count);
-  const { pool, why } = shared ? await startThreads(kernels, module, memory, share, base, memoryLimit, thread) : { pool: null, why: share.why };
+  const loaded = await loadKernels({ wasm, build: asked, deterministic }, {
+    shared: share.count > 1,
+    memory: (shared) => new WebAssembly.Memory({ initial: LEAST_BYTES / PAGE, maximum: Math.floor(memoryLimit / PAGE), shared }),
+    threadLost: () => { throw lostError(); },
+  });
+  const { kernels, module, memory, build } = loaded;
+  const count = loaded.shared ? share.count : 1;
+  const base = (kernels.heapBase() >>> 0) + threadBytes(kernels, count);
+  const { pool, why } = count > 1 ? await startThreads(kernels, module, memory, share, base, memoryLimit, thread) : { pool: null, why: share.why };
   const heap = new Heap(memory, base, memoryLimit);
   return {
     kernels, memory, heap, views: new Views(memory),
-    backend: { build: 'simd', threads: pool?.count ?? 1, why: why === undefined ? {} : { threads: why } },
+    backend: { build, threads: pool?.count ?? 1, why: why === undefined ? loaded.why : { ...loaded.why, threads: why } },
     weights: new FreeListArena(heap, 'weights'),
     // The first MiB stays with the adapters, so that what an unload returns is seen in its free list.
     adapters: new FreeListArena(heap, 'adapters', { keepBytes: 2 ** 20 }),

@@ -11,7 +11,7 @@ import type { ModelOrigin } from '../store/open.js';
 import type { ChatMessage } from '../text/chat-template.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 import type { WeightDtype } from '../tensor/matrix.js';
-import type { Backend } from '../wasm/load.js';
+import type { Backend } from '../wasm/build.js';
 import { EngineCore } from './engine-core.js';
 import { readText, type ModelText } from './model-text.js';
 import { Scheduler } from './scheduler.js';

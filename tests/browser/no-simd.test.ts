@@ -12,7 +12,7 @@ test('an engine that refuses v128 is told so, before anything is read', async ()
   const { validate } = WebAssembly;
   WebAssembly.validate = () => false;
   try {
-    await loadKernels(new WebAssembly.Memory({ initial: 2 }), 'file:///nowhere/simd.wasm');
+    await loadKernels({ wasm: 'file:///nowhere/simd.wasm' }, { shared: false, memory: () => assert.unreachable('a memory was asked for') as never });
     assert.unreachable('the kernels were loaded');
   } catch (error) {
     const { name, code, message } = error as typeof ERROR & Error;

@@ -2,7 +2,7 @@
 import { loadKernels } from '../../src/wasm/load.js';
 
 try {
-  await loadKernels(new WebAssembly.Memory({ initial: 2, maximum: 65536 }));
+  await loadKernels({}, { shared: false, memory: () => new WebAssembly.Memory({ initial: 2, maximum: 65536 }) });
   console.log('loaded');
 } catch (error) {
   const { name, code, message } = error as { name: string; code: string; message: string };

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import { equal, loadKernels, places } from './harness.js';
 
 /** What hosts ask of an instance: nothing is computed there. */
-const forHosts = ['heapBase', 'workspaceBytes', 'controlBytes', 'useThreads', 'loseThreads', 'stopThreads', 'work'];
+const forHosts = ['heapBase', 'buildFeatures', 'workspaceBytes', 'controlBytes', 'useThreads', 'loseThreads', 'stopThreads', 'work'];
 
 test('every kernel has a scalar reference of the same name and number of arguments', async () => {
   const { simd, reference } = await loadKernels(places.low);
@@ -16,6 +16,12 @@ test('the heap starts behind the kernels\' constants, on a 64-byte line, in the 
   const base = simd['heapBase']!();
   equal('alignment', base % 64, 0);
   if (base < 1024 || base > 65536) throw new Error(`the heap starts at ${base}`);
+});
+
+test('a build says what it is', async () => {
+  const { simd, build } = await loadKernels(places.low);
+  const features = (build.startsWith('relaxed') ? 1 : 0) + (build.startsWith('relaxed-dot') ? 2 : 0) + (build.endsWith('-threads') ? 4 : 0);
+  equal('features', simd['buildFeatures']!(), features);
 });
 
 test.run();
