@@ -1,16 +1,19 @@
 // The KV cache of one layer: blocks of 32 positions, aligned to absolute positions; `table` holds a u32 pointer for each, entry p/32 for
 // position p. A block holds, for each kv head (D = headDim):
 //
-//   f32 (code 0)   Kᵀ [D][32] f32       element d of the key at position t stands at d·32 + t, so that 32 scores are 8 vectors, summed over d
-//                  V  [32][D] f32       row t is the value at position t
-//   f16 (code 2)   scales [32] f32      of the keys, one a position
-//                  Kᵀ [D][32] f16
-//                  scales [32] f32      of the values
-//                  V  [32][D] f16
-//   q8  (code 3)   scales [⌈D/32⌉][32]  f32, of the keys: one for each 32 elements of a position
-//                  K  [⌈D/2⌉][32][2] i8 elements d, d + 1 of position t side by side, as a product of pairs wants them; an odd D gets a 0
-//                  scales [32] f32      of the values, one a position
-//                  V  [16][D'][2] i8    element d of positions t, t + 1 side by side; D' = D rounded up to 8, the rest is never looked at
+//   f32 (code 0)   Kᵀ [4][D][8] f32       panels of 8 positions: element d of the key at position t stands in panel t/8 at 8d + t%8
+//                  V  [D'/8][32][8] f32   panels of 8 elements: element d of the value at position t stands in panel d/8 at 8t + d%8
+//   f16 (code 2)   scales [32] f32        of the keys, one a position
+//                  Kᵀ [4][D][8] f16
+//                  scales [32] f32        of the values
+//                  V  [D'/8][32][8] f16
+//   q8  (code 3)   scales [⌈D/32⌉][32] f32, of the keys: one for each group of 32 elements of a position
+//                  Kᵀ [⌈D/32⌉][4][⌈G/2⌉][8][2] i8   of each group (G = 32 elements, or what is left) panels of 8 positions, two elements side by side, as a product of pairs wants
+//                                         them; an odd D gets a 0
+//                  scales [32] f32        of the values, one a position
+//                  V  [D'/8][16][8][2] i8 panels of 8 elements, those of positions t, t + 1 side by side
+//
+// D' = D rounded up to 8; what stands in V beyond D is 0. The panels are those of a packed matrix: products read them from their beginning to their end.
 //
 // A value is stored as x = scale · stored, each position for itself: what stands in a block before or behind doesn't show in its bits.
 //
@@ -21,6 +24,7 @@
 // Rows whose largest element is below 1e-30 are zeros. A row that isn't finite has the scale NaN, so that what is computed of it is NaN, too.
 // What lies beyond the last stored position is never counted, whatever it holds.
 import { F16, F32, narrowed } from '../simd/dtype';
+import { mask, quad, rebias } from './halves';
 import { laneMask } from '../simd/lanes';
 
 export const BLOCK: i32 = 32;
@@ -53,9 +57,10 @@ export function keyBytes(headDim: i32, dtype: i32): usize {
 // @ts-ignore: decorator
 @inline
 export function valueBytes(headDim: i32, dtype: i32): usize {
-  if (dtype == F32) return <usize>headDim << 7;
-  if (dtype == F16) return 128 + (<usize>headDim << 6);
-  return 128 + (<usize>((headDim + 7) & ~7) << 5);
+  const columns = <usize>((headDim + 7) & ~7);
+  if (dtype == F32) return columns << 7;
+  if (dtype == F16) return 128 + (columns << 6);
+  return 128 + (columns << 5);
 }
 
 /** Bytes of one layer's block, a multiple of 16. */
@@ -82,19 +87,24 @@ export function kvStore(table: usize, k: usize, ldk: i32, v: usize, ldv: i32, po
 }
 
 function storeFloats(keys: usize, half: usize, k: usize, v: usize, t: i32, row: usize): void {
-  memory.copy(keys + half + <usize>t * row, v, row);
-  for (let to = keys + (<usize>t << 2), end = k + row; k < end; k += 4, to += 128) store<f32>(to, load<f32>(k));
+  for (let to = keys + <usize>(t >> 3) * (row << 3) + (<usize>(t & 7) << 2), end = k + row; k < end; k += 4, to += 32) store<f32>(to, load<f32>(k));
+  let to = keys + half + (<usize>t << 5);
+  for (let left = <i32>(row >> 2); left > 0; left -= 8, v += 32, to += 1024) {
+    v128.store(to, v128.and(v128.load(v), laneMask(left)));
+    v128.store(to, v128.and(v128.load(v, 16), laneMask(left - 4)), 16);
+  }
 }
 
 function storeHalves(keys: usize, half: usize, k: usize, v: usize, t: i32, headDim: i32): void {
   const values = keys + half;
   const at = <usize>t << 2;
-  halves(keys + at, keys + 128 + (<usize>t << 1), 64, k, headDim);
-  halves(values + at, values + 128 + <usize>t * (<usize>headDim << 1), 2, v, headDim);
+  const columns = (headDim + 7) & ~7;
+  halves(keys + at, keys + 128 + <usize>(t >> 3) * (<usize>headDim << 4) + (<usize>(t & 7) << 1), 16, 128, k, headDim, headDim);
+  halves(values + at, values + 128 + (<usize>t << 4), 2, 512, v, headDim, columns);
 }
 
-/** One row as halves, `pitch` bytes apart, and its scale. */
-function halves(scale: usize, to: usize, pitch: usize, x: usize, count: i32): void {
+/** One row as halves, `pitch` bytes apart, from each eight to the next `next`, and its scale; zeros from `count` to `columns`. */
+function halves(scale: usize, to: usize, pitch: usize, next: usize, x: usize, count: i32, columns: i32): void {
   const largest = largestOf(x, count);
   const exponent = reinterpret<u32>(largest) >> 23;
   let inverse: f32 = 0;
@@ -104,49 +114,52 @@ function halves(scale: usize, to: usize, pitch: usize, x: usize, count: i32): vo
     store<f32>(scale, reinterpret<f32>((exponent - 14) << 23));
     inverse = reinterpret<f32>((268 - exponent) << 23);
   }
-  for (; count > 0; count -= 4, x += 16) {
+  for (let d = 0; d < columns; d += 4, x += 16) {
     const y = f32x4.mul(v128.load(x), f32x4.splat(inverse));
-    const normal = f32x4.ge(f32x4.abs(y), f32x4.splat(6.103515625e-5)); // 2⁻¹⁴
+    const normal = v128.and(f32x4.ge(f32x4.abs(y), f32x4.splat(6.103515625e-5)), laneMask(count - d)); // 2⁻¹⁴
     const h = narrowed<i16>(v128.and(y, normal));
     store<u16>(to, <u16>i32x4.extract_lane(h, 0));
-    if (count > 1) store<u16>(to + pitch, <u16>i32x4.extract_lane(h, 1));
-    if (count > 2) store<u16>(to + 2 * pitch, <u16>i32x4.extract_lane(h, 2));
-    if (count > 3) store<u16>(to + 3 * pitch, <u16>i32x4.extract_lane(h, 3));
-    to += pitch << 2;
+    if (d + 1 < columns) store<u16>(to + pitch, <u16>i32x4.extract_lane(h, 1));
+    if (d + 2 < columns) store<u16>(to + 2 * pitch, <u16>i32x4.extract_lane(h, 2));
+    if (d + 3 < columns) store<u16>(to + 3 * pitch, <u16>i32x4.extract_lane(h, 3));
+    to += d & 4 ? next - 4 * pitch : 4 * pitch;
   }
 }
 
 function storeBytes(keys: usize, half: usize, k: usize, v: usize, t: i32, headDim: i32): void {
   const values = keys + half;
-  const columns = <usize>((headDim + 7) & ~7);
   const at = <usize>t << 2;
-  const pairs = keys + (<usize>((headDim + GROUP - 1) / GROUP) << 7) + (<usize>t << 1);
+  let panels = keys + (<usize>((headDim + GROUP - 1) / GROUP) << 7);
   for (let d = 0; d < headDim; d += GROUP) {
     const count = min<i32>(GROUP, headDim - d);
     const inverse = byteScale(keys + (<usize>d << 2) + at, k + (<usize>d << 2), count);
-    const to = pairs + (<usize>d << 5);
-    for (let i = 0; i < count; i += 4) {
-      const q = rounded(k + (<usize>(d + i) << 2), inverse);
-      const pair = to + (<usize>i << 5);
-      store<u8>(pair, <u8>i32x4.extract_lane(q, 0));
-      if (i + 1 < count) {
-        store<u8>(pair, <u8>i32x4.extract_lane(q, 1), 1);
-        if (i + 2 < count) store<u8>(pair, <u8>i32x4.extract_lane(q, 2), 64);
-        if (i + 3 < count) store<u8>(pair, <u8>i32x4.extract_lane(q, 3), 65);
-      }
+    const steps = <usize>((count + 1) >> 1);
+    let pair = panels + <usize>(t >> 3) * (steps << 4) + (<usize>(t & 7) << 1);
+    for (let i = 0; i < count; i += 4, pair += 32) {
+      const q = v128.and(rounded(k + (<usize>(d + i) << 2), inverse), laneMask(count - i));
+      const pairs = i8x16.shuffle(q, q, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
+      v128.store16_lane(pair, pairs, 0);
+      if (i + 2 < count) v128.store16_lane(pair, pairs, 1, 16);
     }
+    panels += steps << 6;
   }
-  if (headDim & 1) store<u8>(pairs + (<usize>(headDim >> 1) << 6), 0, 1);
 
   const inverse = byteScale(values + at, v, headDim);
-  let to = values + 128 + (<usize>(t >> 1) * columns << 1) + <usize>(t & 1);
-  for (let d = 0; d < headDim; d += 4, to += 8) {
-    const q = rounded(v + (<usize>d << 2), inverse);
-    store<u8>(to, <u8>i32x4.extract_lane(q, 0));
-    if (d + 1 < headDim) store<u8>(to, <u8>i32x4.extract_lane(q, 1), 2);
-    if (d + 2 < headDim) store<u8>(to, <u8>i32x4.extract_lane(q, 2), 4);
-    if (d + 3 < headDim) store<u8>(to, <u8>i32x4.extract_lane(q, 3), 6);
+  let to = values + 128 + (<usize>(t >> 1) << 4) + <usize>(t & 1);
+  for (let d = 0; d < headDim; d += 8, v += 32, to += 256) {
+    four(to, v128.and(rounded(v, inverse), laneMask(headDim - d)));
+    four(to + 8, v128.and(rounded(v + 16, inverse), laneMask(headDim - d - 4)));
   }
+}
+
+/** Four bytes, each the first of a pair. */
+// @ts-ignore: decorator
+@inline
+function four(to: usize, q: v128): void {
+  store<u8>(to, <u8>i32x4.extract_lane(q, 0));
+  store<u8>(to, <u8>i32x4.extract_lane(q, 1), 2);
+  store<u8>(to, <u8>i32x4.extract_lane(q, 2), 4);
+  store<u8>(to, <u8>i32x4.extract_lane(q, 3), 6);
 }
 
 /** Stores the scale of `count` floats as bytes and returns what they are multiplied by. */
@@ -179,27 +192,23 @@ export function largestOf(x: usize, count: i32): f32 {
   return max<f32>(max<f32>(f32x4.extract_lane(top, 0), f32x4.extract_lane(top, 1)), max<f32>(f32x4.extract_lane(top, 2), f32x4.extract_lane(top, 3)));
 }
 
-const EXPONENT_MASK: usize = memory.data<u32>([0x8fffe000, 0x8fffe000, 0x8fffe000, 0x8fffe000], 16);
-/** 2¹¹²: what the exponent of a half lacks in the place of a float's. */
-const REBIAS: usize = memory.data<u32>([0x77800000, 0x77800000, 0x77800000, 0x77800000], 16);
-
-/** 32 · headDim halves, as they stand in a block, as floats. */
-export function widenHalves(to: usize, from: usize, headDim: i32): void {
-  const mask = v128.load(EXPONENT_MASK), rebias = v128.load(REBIAS);
-  for (const end = to + (<usize>headDim << 7); to < end; to += 64, from += 32) {
-    v128.store(to, f32x4.mul(v128.and(i32x4.shl(v128.load_ext<i16>(from), 13), mask), rebias));
-    v128.store(to, f32x4.mul(v128.and(i32x4.shl(v128.load_ext<i16>(from, 8), 13), mask), rebias), 16);
-    v128.store(to, f32x4.mul(v128.and(i32x4.shl(v128.load_ext<i16>(from, 16), 13), mask), rebias), 32);
-    v128.store(to, f32x4.mul(v128.and(i32x4.shl(v128.load_ext<i16>(from, 24), 13), mask), rebias), 48);
-  }
-}
-
 /** What `fetch` read: nobody looks at it, but without it nothing would be read. */
 const FETCHED: usize = memory.data(4, 16);
+/** So much of what begins elsewhere is fetched before it is worked on. The machine's own prefetching takes a microsecond until it runs ahead of the products; twice as much, or half, wins less. */
+const AHEAD: usize = 2048;
 
-/** Brings `bytes` bytes near, one cache line behind the other, as the machine's own prefetching likes it: the tiles go through them in strides. */
-export function fetch(from: usize, bytes: usize): void {
+/** Brings the beginning of a block near. */
+export function fetch(from: usize): void {
   let seen: i32 = 0;
-  for (const end = from + bytes; from < end; from += 64) seen |= load<i32>(from);
+  for (const end = from + AHEAD; from < end; from += 256) seen |= load<i32>(from) | load<i32>(from, 64) | load<i32>(from, 128) | load<i32>(from, 192);
   store<i32>(FETCHED, seen);
+}
+
+/** `columns`, a multiple of 8, times 32 halves of a block as floats. */
+export function widenHalves(to: usize, from: usize, columns: usize): void {
+  const m = mask(), h = rebias();
+  for (const end = to + (columns << 7); to < end; to += 32, from += 16) {
+    v128.store(to, quad<i16>(from, m, h));
+    v128.store(to, quad<i16>(from + 8, m, h), 16);
+  }
 }

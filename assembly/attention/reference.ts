@@ -55,10 +55,8 @@ function scaleBytes(headDim: i32, dtype: i32, part: i32): usize {
 }
 
 function partBytes(headDim: i32, dtype: i32, part: i32): usize {
-  const scales = scaleBytes(headDim, dtype, part);
-  if (dtype == 0) return <usize>headDim * 128;
-  if (dtype == 2) return scales + <usize>headDim * 64;
-  return scales + (part == 0 ? <usize>((headDim + 1) / 2) * 64 : <usize>((headDim + 7) / 8) * 8 * 32);
+  const columns = part == 1 ? (headDim + 7) / 8 * 8 : dtype == 3 ? (headDim + 1) / 2 * 2 : headDim;
+  return scaleBytes(headDim, dtype, part) + <usize>columns * (dtype == 0 ? 128 : dtype == 2 ? 64 : 32);
 }
 
 export function kvBlockBytes(kvHeads: i32, headDim: i32, dtype: i32): i32 {
@@ -73,10 +71,15 @@ function partOf(table: usize, position: i32, kvHead: i32, headDim: i32, dtype: i
 
 /** Where element d stands, behind the scales of its part. */
 function place(at: usize, position: i32, headDim: i32, dtype: i32, part: i32, d: i32): usize {
-  const t = <usize>(position % 32), column = <usize>d;
-  const start = at + scaleBytes(headDim, dtype, part);
-  if (dtype == 3) return start + (part ? t / 2 * <usize>((headDim + 7) / 8) * 16 + column * 2 + t % 2 : column / 2 * 64 + t * 2 + column % 2);
-  return start + (part ? t * <usize>headDim + column : column * 32 + t) * (dtype == 2 ? 2 : 4);
+  const t = position % 32, start = at + scaleBytes(headDim, dtype, part);
+  let index: i32;
+  if (dtype == 3 && part == 1) index = ((d / 8 * 16 + t / 2) * 8 + d % 8) * 2 + t % 2;
+  else if (dtype == 3) {
+    const group = d / 32, pairs = (min<i32>(32, headDim - group * 32) + 1) / 2;
+    index = group * 32 * 32 + ((t / 8 * pairs + d % 32 / 2) * 8 + t % 8) * 2 + d % 2;
+  } else if (part == 1) index = (d / 8 * 32 + t) * 8 + d % 8;
+  else index = (t / 8 * headDim + d) * 8 + t % 8;
+  return start + <usize>index * (dtype == 0 ? 4 : dtype == 2 ? 2 : 1);
 }
 
 /** Where the scale of element d stands. */
@@ -155,6 +158,13 @@ function storePart(at: usize, x: usize, position: i32, headDim: i32, dtype: i32,
     if (headDim % 2) store<i8>(place(at, position, headDim, 3, 0, headDim), 0);
   } else {
     storeShare(at, x, position, headDim, dtype, part, 0, headDim);
+  }
+  // the rest of a panel of values
+  for (let d = headDim; part == 1 && d % 8; d++) {
+    const p = place(at, position, headDim, dtype, 1, d);
+    if (dtype == 0) store<f32>(p, 0);
+    else if (dtype == 2) store<u16>(p, 0);
+    else store<i8>(p, 0);
   }
 }
 

@@ -1,8 +1,20 @@
-// The online softmax of one vector over one block of 32 positions, and what a block's positions a query sees.
-import { exp1, exp4 } from '../simd/exp';
-import { laneMask, maxLanes, storeLanes, sumLanes } from '../simd/lanes';
+// The online softmax of one vector over one block of 32 positions, and what a block's positions a query sees. Scores are in base 2: the query was multiplied by log₂e.
+import { exp2of4 } from '../simd/exp2';
+import { laneMask, storeLanes, sumLanes } from '../simd/lanes';
 import { tanh4 } from '../simd/tanh';
 import { BLOCK } from './kv';
+
+// What is kept of a vector from block to block, in bytes:
+//
+//   [ m: 4 equal floats ][ l: 4 partial sums ][ of q8: what one of the block's weights is worth: 8 equal floats ][ of q8: what one of the query is worth: 4 ]
+export const STATE: usize = 80;
+const SUMS: usize = 16;
+export const WEIGHT_WORTH: usize = 32;
+export const QUERY_WORTH: usize = 64;
+
+const LOG2E: f32 = 1.44269504088896341;
+/** Below every score: an m of −∞ would make NaN of −∞ − −∞ where every score so far was −∞ (an overflow in the model). */
+const LOWEST: f32 = -3.0e38;
 
 /** The first position that the row at p sees. */
 // @ts-ignore: decorator
@@ -25,61 +37,76 @@ export function seenTo(p: i32, start: i32): i32 {
   return min<i32>(BLOCK, p - start + 1);
 }
 
-/**
- * Turns the 32 scores into weights, of which only from … to are meant; scales o and l (`sum`: m, l) to the new maximum and adds the weights to l.
- * `scales`: 32 factors of the scores, or 0. `softcap`: scores s become softcap·tanh(s / softcap), or 0.
- */
-export function softmaxOfBlock(scores: usize, scales: usize, out: usize, outBytes: usize, sum: usize, scale: f32, softcap: f32, from: i32, to: i32): void {
-  if (from >= to) return;
-  if (scales) {
-    for (let at: usize = 0; at < 128; at += 16) v128.store(scores + at, f32x4.mul(v128.load(scores + at), v128.load(scales + at)));
-  }
-  if (softcap > 0) {
-    const cap = f32x4.splat(softcap), slope = f32x4.splat(scale / softcap);
-    for (let at: usize = 0; at < 128; at += 16) v128.store(scores + at, f32x4.mul(cap, tanh4(f32x4.mul(v128.load(scores + at), slope))));
-    scale = 1;
-  }
-  const factor = f32x4.splat(scale);
-  const hidden = f32x4.splat(-Infinity);
-  let top = hidden;
-  if (from == 0 && to == BLOCK) {
-    for (let at = scores, end = scores + 128; at < end; at += 16) {
-      const s = f32x4.mul(v128.load(at), factor);
-      v128.store(at, s);
-      top = f32x4.pmax(top, s);
-    }
-  } else {
-    // -infinity where the vector does not see; so those weights become 0. What lay there (anything) is not looked at.
-    for (let t = 0; t < BLOCK; t += 4) {
-      const at = scores + (<usize>t << 2);
-      const seen = v128.andnot(laneMask(to - t), laneMask(from - t));
-      const s = v128.bitselect(f32x4.mul(v128.load(at), factor), hidden, seen);
-      v128.store(at, s);
-      top = f32x4.pmax(top, s);
-    }
-  }
-  const before = load<f32>(sum);
-  let highest = max<f32>(before, maxLanes(top));
-  // Every score so far was -infinity (an overflow in the model): e^(-∞ − -∞) would be NaN.
-  if (highest == -Infinity) highest = 0;
-  const m = f32x4.splat(highest);
-  let total = f32x4.splat(0);
-  for (let end = scores + 128; scores < end; scores += 16) {
-    const p = exp4(f32x4.sub(v128.load(scores), m));
-    v128.store(scores, p);
-    total = f32x4.add(total, p);
-  }
-  const rescale = exp1(before - highest);
-  store<f32>(sum, highest);
-  store<f32>(sum, load<f32>(sum, 4) * rescale + sumLanes(total), 4);
-  if (rescale == 1) return;
-  const a = f32x4.splat(rescale);
-  for (let end = out + outBytes; out < end; out += 16) v128.store(out, f32x4.mul(v128.load(out), a));
+/** What a query is multiplied by, so that its scores are in base 2. */
+// @ts-ignore: decorator
+@inline
+export function queryFactor(scale: f32): f32 {
+  return scale * LOG2E;
 }
 
-/** y = out / sum, a head's floats. */
-export function divide(y: usize, out: usize, sum: f32, headDim: i32): void {
-  const l = f32x4.splat(sum);
+export function begin(state: usize, queryWorth: f32): void {
+  v128.store(state, f32x4.splat(LOWEST));
+  v128.store(state, f32x4.splat(0), SUMS);
+  v128.store(state, f32x4.splat(queryWorth), QUERY_WORTH);
+}
+
+// @ts-ignore: decorator
+@inline
+function eachTimes(scores: usize, factors: usize, next: usize): void {
+  for (const end = scores + 128; scores < end; scores += 16, factors += next) v128.store(scores, f32x4.mul(v128.load(scores), v128.load(factors)));
+}
+
+function cap(scores: usize, softcap: f32): void {
+  const most = f32x4.splat(softcap * LOG2E), slope = f32x4.splat(1 / (softcap * LOG2E));
+  for (const end = scores + 128; scores < end; scores += 16) v128.store(scores, f32x4.mul(most, tanh4(f32x4.mul(v128.load(scores), slope))));
+}
+
+/** −∞ where the vector does not see, so that those weights become 0. What lay there (anything) is not looked at. */
+function hide(scores: usize, from: i32, to: i32): void {
+  const hidden = f32x4.splat(-Infinity);
+  for (let t = 0; t < BLOCK; t += 4, scores += 16) v128.store(scores, v128.bitselect(v128.load(scores), hidden, v128.andnot(laneMask(to - t), laneMask(from - t))));
+}
+
+// A block's softmax in two steps: what waits for a maximum, for all vectors of a tile, before what doesn't.
+
+/**
+ * Raises m to the largest of the 32 scores, of which only from … to are meant, and scales o and l to it.
+ * `scales`: 32 factors of the scores, or 0. `softcap`: scores s become softcap·tanh(s / softcap), or 0. `worth`: multiply by what the query is worth.
+ */
+export function raise(scores: usize, scales: usize, worth: bool, out: usize, outBytes: usize, state: usize, softcap: f32, from: i32, to: i32): void {
+  if (scales) eachTimes(scores, scales, 16);
+  if (worth) eachTimes(scores, state + QUERY_WORTH, 0);
+  if (softcap > 0) cap(scores, softcap);
+  if (from > 0 || to < BLOCK) hide(scores, from, to);
+  let m = f32x4.pmax(
+    f32x4.pmax(f32x4.pmax(v128.load(scores), v128.load(scores, 16)), f32x4.pmax(v128.load(scores, 32), v128.load(scores, 48))),
+    f32x4.pmax(f32x4.pmax(v128.load(scores, 64), v128.load(scores, 80)), f32x4.pmax(v128.load(scores, 96), v128.load(scores, 112))));
+  m = f32x4.pmax(m, v128.shuffle<i32>(m, m, 2, 3, 0, 1));
+  const before = v128.load(state);
+  m = f32x4.pmax(before, f32x4.pmax(m, v128.shuffle<i32>(m, m, 1, 0, 3, 2)));
+  if (!v128.any_true(f32x4.ne(before, m))) return;
+  const rescale = exp2of4(f32x4.sub(before, m));
+  v128.store(state, m);
+  v128.store(state, f32x4.mul(v128.load(state, SUMS), rescale), SUMS);
+  for (const end = out + outBytes; out < end; out += 16) v128.store(out, f32x4.mul(v128.load(out), rescale));
+}
+
+/** Turns the 32 scores into weights and adds them to l. */
+export function weigh(scores: usize, state: usize): void {
+  const m = v128.load(state);
+  let sums = v128.load(state, SUMS);
+  for (const end = scores + 128; scores < end; scores += 32) {
+    const p = exp2of4(f32x4.sub(v128.load(scores), m)), q = exp2of4(f32x4.sub(v128.load(scores, 16), m));
+    v128.store(scores, p);
+    v128.store(scores, q, 16);
+    sums = f32x4.add(sums, f32x4.add(p, q));
+  }
+  v128.store(state, sums, SUMS);
+}
+
+/** y = out / l, a head's floats. */
+export function divide(y: usize, out: usize, state: usize, headDim: i32): void {
+  const l = f32x4.splat(sumLanes(v128.load(state, SUMS)));
   let left = headDim;
   for (; left >= 4; left -= 4, y += 16, out += 16) v128.store(y, f32x4.div(v128.load(out), l));
   if (left) storeLanes(y, f32x4.div(v128.load(out), l), left);

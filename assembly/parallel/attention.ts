@@ -1,5 +1,5 @@
 // Attention by several threads: parts are runs of rows of one kv head, in steps that go through the keys together anyway (attention/attention.ts).
-import { attention as attentionHere, VECTORS } from '../attention/attention';
+import { attention as attentionHere, scratchBytes, VECTORS } from '../attention/attention';
 import { args, fork, partsOf, shared, threadCount } from './control';
 import { THREADS } from '../simd/features';
 import { ATTENTION } from './tasks';
@@ -46,10 +46,5 @@ export function attentionPart(part: i32, parts: i32, thread: i32): void {
   const head = load<i32>(a, 60) + part / runs, run = part % runs;
   const row = min(rows, units * run / runs * step), end = min(rows, units * (run + 1) / runs * step);
   attentionHere(load<usize>(a) + ((<usize>row * <usize>ldy) << 2), ldy, load<usize>(a, 8) + ((<usize>row * <usize>ldq) << 2), ldq, load<usize>(a, 16), position + row, end - row, heads, kvHeads,
-    headDim, load<f32>(a, 40), load<f32>(a, 44), load<i32>(a, 48), load<i32>(a, 52), load<usize>(a, 56) + <usize>thread * scratchBytes(group, headDim), head, head + 1);
-}
-
-/** What one thread needs: see the head of attention/attention.ts. */
-function scratchBytes(group: i32, headDim: i32): usize {
-  return <usize>(max<i32>(32, group) * (((headDim + 7) >> 3) * 12 + 36) + 64 * headDim) << 2;
+    headDim, load<f32>(a, 40), load<f32>(a, 44), load<i32>(a, 48), load<i32>(a, 52), load<usize>(a, 56) + <usize>thread * scratchBytes(headDim), head, head + 1);
 }

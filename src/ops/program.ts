@@ -10,8 +10,7 @@ import { runLinear } from './run-linear.js';
 import { runNorm } from './run-norm.js';
 
 /** Floats of scratch that the attention kernel asks for on each thread: see the head of assembly/attention/attention.ts. */
-export const attentionScratch = ({ heads, kvHeads, headDim }: { heads: number; kvHeads: number; headDim: number }): number =>
-  Math.max(32, heads / kvHeads) * (Math.ceil(headDim / 8) * 12 + 36) + 64 * headDim;
+export const attentionScratch = ({ headDim }: { headDim: number }): number => 128 * Math.ceil(headDim / 8) * 8 + 1664;
 
 /**
  * A recorded forward pass over planned buffers, replayed once for each frame. The buffers live in the activations arena until {@link dispose}.

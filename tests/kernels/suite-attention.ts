@@ -32,7 +32,7 @@ const shapes: Shape[] = [
 ];
 
 /** Floats of scratch, as attention.ts gives them. */
-const scratchFloats = (s: Shape): number => Math.max(32, s.heads / s.kvHeads) * (Math.ceil(s.headDim / 8) * 12 + 36) + 64 * s.headDim;
+const scratchFloats = ({ headDim }: Shape): number => 128 * Math.ceil(headDim / 8) * 8 + 1664;
 
 /** The cache's dtypes, by code. */
 const caches = [{ name: 'f32', code: 0 }, { name: 'f16', code: 2 }, { name: 'q8', code: 3 }] as const;

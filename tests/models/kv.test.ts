@@ -102,7 +102,7 @@ for (const prefixCache of [false, undefined] as const) {
     };
     const session = engine.session();
     const table = session.kvBytes;
-    const block = 2 * 2 * 6 * 2 * 32 * 4;
+    const block = 2 * 2 * (6 + 8) * 32 * 4; // values stand in panels of 8
     const long = await answer(session, PROMPT, 100);
     assert.equal(long, greedy(PROMPT, 100));
     // Of 249 positions those from 249 - 40 + 1 on are seen by the next, and the blocks that hold them.
