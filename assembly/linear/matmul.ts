@@ -1,16 +1,15 @@
 // y = init + x·Wᵀ over packed panels (pack.ts). The driver picks tiles (tiles.ts); none of its choices changes a bit of a result.
-import { decoded, DECODED_STEPS, lanes } from '../simd/block';
+import { decoded, DECODED_STEPS, lanes, packed, PACKED_FLOATS } from '../simd/block';
 import { BF16, F32, four } from '../simd/dtype';
-import { stepBytes, tile1x16, tile1x32, tile1x8, tile2x16, tile2x8, tile3x8, tile4x8 } from './tiles';
+import { RELAXED } from '../simd/features';
+import { packRows, tilesOf } from './rows';
+import { stepBytes, tile1x16, tile1x32, tile1x8, tile2x16, tile2x8, tile3x8, tile4x8, tile5x8, tile6x8 } from './tiles';
 
 /** Where accumulators start when there is no init. */
 const ZEROS: usize = memory.data<f32>([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 
-/**
- * Rows of x worked per pass over the panels take about this many bytes: the second-level cache of a larger core. A quarter of it reads the panels from outside
- * so much oftener that K = 1536 and 2048 lose a tenth to a sixth (`npm run bench -- --only matmul`; Node 20 and Deno); twice as much wins hardly anything, and asks more of a small core.
- */
-const ROWS_BYTES: usize = 1024 * 1024;
+/** Rows that are worked in a pass however long they are: each panel comes from outside the caches once for them. */
+const FEWEST_ROWS: i32 = 60;
 
 /** From this many rows on, widening a panel once beats widening it in every tile (as measured: bf16 is cheap to widen, f16 is not). */
 // @ts-ignore: decorator
@@ -43,11 +42,11 @@ function product<W>(y: usize, ldy: i32, x: usize, ldx: i32, w: usize, init: usiz
   if (m == 1) oneRow<W>(y, x, w, pitch, init, iNext, count, k);
   else if (m == 2) twoRows<W>(y, yStep, x, xStep, w, pitch, init, iStep, iNext, count, k);
   else {
-    // passes of equal length, in whole tiles
-    const most = max(4, <i32>(ROWS_BYTES / (<usize>k << 2)));
-    const passes = (m + most - 1) / most, rows = ((m + passes - 1) / passes + 3) & ~3;
-    for (let row = 0; row < m; row += rows) {
-      manyRows<W>(y, yStep, x, xStep, w, pitch, init, iStep, iNext, min(rows, m - row), count, k);
+    // passes of equal length over the panels, with whole rows packed where that leaves enough of them
+    const most = max(FEWEST_ROWS, PACKED_FLOATS / k), passes = (m + most - 1) / most;
+    for (let pass = 0; pass < passes; pass++) {
+      const rows = m / passes + i32(pass < m % passes);
+      manyRows<W>(y, yStep, x, xStep, w, pitch, init, iStep, iNext, rows, count, k);
       y += <usize>rows * yStep;
       x += <usize>rows * xStep;
       init += <usize>rows * iStep;
@@ -102,60 +101,72 @@ function twoRows<W>(
     init += iNext << 4;
     count -= 16;
   }
-  while (count > 0) {
-    panel<W>(y, ldy, x, ldx, w, init, ldi, 2, k, min(count, 8));
-    y += 32;
-    w += pitch;
-    init += iNext << 3;
-    count -= 8;
-  }
+  if (count > 0) manyRows<W>(y, ldy, x, ldx, w, pitch, init, ldi, iNext, 2, count, k);
 }
 
+/** Some rows, a stretch of k at a time: its part of x packed, then each panel against all rows; each stretch goes on from the sums so far, in y. */
 function manyRows<W>(
   y: usize, ldy: usize, x: usize, ldx: usize, w: usize, pitch: usize, init: usize, ldi: usize, iNext: usize, m: i32, count: i32, k: i32,
 ): void {
-  for (; count > 0; count -= 8) {
-    if (m < direct<W>()) panel<W>(y, ldy, x, ldx, w, init, ldi, m, k, min(count, 8));
-    else decodedPanel<W>(y, ldy, x, ldx, w, init, ldi, m, k, min(count, 8));
-    y += 32;
-    w += pitch;
-    init += iNext << 3;
-  }
-}
-
-/** All rows, fewer than `direct`, on one panel, of which `valid` lanes are outputs. The rows are split evenly: 5 are 3 + 2, not 4 + 1. */
-function panel<W>(y: usize, ldy: usize, x: usize, ldx: usize, w: usize, init: usize, ldi: usize, m: i32, k: i32, valid: i32): void {
-  const tiles = (m + 3) >> 2, base = m / tiles;
-  let larger = m - base * tiles;
-  while (m > 0) {
-    const rows = base + i32(larger > 0);
-    const c = valid == 8 ? y : lanes(), ldc = valid == 8 ? ldy : 32;
-    if (rows == 4 && direct<W>() > 4) tile4x8<W>(c, ldc, x, ldx, w, init, ldi, k);
-    else if (rows == 3 && direct<W>() > 3) tile3x8<W>(c, ldc, x, ldx, w, init, ldi, k);
-    else if (rows == 2) tile2x8<W>(c, ldc, x, ldx, w, init, ldi, k);
-    else tile1x8<W>(c, x, w, init, k);
-    if (valid < 8) for (let i = 0; i < rows; i++) memory.copy(y + <usize>i * ldy, lanes() + (<usize>i << 5), <usize>valid << 2);
-    y += <usize>rows * ldy;
-    x += <usize>rows * ldx;
-    init += <usize>rows * ldi;
-    m -= rows;
-    larger--;
-  }
-}
-
-/** As `panel`, a stretch of k at a time widened once for all rows; each stretch goes on from the sums so far, in y. */
-function decodedPanel<W>(y: usize, ldy: usize, x: usize, ldx: usize, w: usize, init: usize, ldi: usize, m: i32, k: i32, valid: i32): void {
-  for (; k > 0; k -= DECODED_STEPS) {
-    const steps = min(k, DECODED_STEPS);
-    let to = decoded();
-    for (const end = w + <usize>steps * stepBytes<W>(); w < end; w += stepBytes<W>()) {
-      v128.store(to, four<W>(w));
-      v128.store(to, four<W>(w + (stepBytes<W>() >> 1)), 16);
-      to += 32;
+  const most = m < direct<W>() ? PACKED_FLOATS / m : min(PACKED_FLOATS / m, DECODED_STEPS);
+  for (let stretches = (k + most - 1) / most; stretches > 0; stretches--) {
+    const steps = k / stretches;
+    packRows(x, ldx, m, steps);
+    let c = y, p = w, from = init;
+    for (let left = count; left > 0; left -= 8) {
+      if (m < direct<W>()) panel<W>(c, ldy, p, from, ldi, m, steps, min(left, 8));
+      else {
+        widenPanel<W>(p, steps);
+        panel<f32>(c, ldy, decoded(), from, ldi, m, steps, min(left, 8));
+      }
+      c += 32;
+      p += pitch;
+      from += iNext << 3;
     }
-    panel<f32>(y, ldy, x, ldx, decoded(), init, ldi, m, steps, valid);
     init = y;
     ldi = ldy;
+    iNext = 4;
+    w += <usize>steps * stepBytes<W>();
     x += <usize>steps << 2;
+    k -= steps;
   }
+}
+
+function widenPanel<W>(w: usize, steps: i32): void {
+  let to = decoded();
+  for (const end = w + <usize>steps * stepBytes<W>(); w < end; w += stepBytes<W>()) {
+    v128.store(to, four<W>(w));
+    v128.store(to, four<W>(w + (stepBytes<W>() >> 1)), 16);
+    to += 32;
+  }
+}
+
+/** All packed rows, fewer than `direct`, on one panel, of which `valid` lanes are outputs. */
+function panel<W>(y: usize, ldy: usize, w: usize, init: usize, ldi: usize, m: i32, steps: i32, valid: i32): void {
+  const tiles = tilesOf(m), base = m / tiles, larger = m % tiles;
+  let x = packed();
+  for (let i = 0; i < tiles; i++) {
+    const rows = base + i32(i < larger);
+    if (valid == 8) tile<W>(rows, y, ldy, x, w, init, ldi, steps);
+    else {
+      tile<W>(rows, lanes(), 32, x, w, init, ldi, steps);
+      copyLanes(y, ldy, rows, valid);
+    }
+    y += <usize>rows * ldy;
+    x += (<usize>rows * <usize>steps) << 2;
+    init += <usize>rows * ldi;
+  }
+}
+
+// @ts-ignore: decorator
+@inline function tile<W>(rows: i32, y: usize, ldy: usize, x: usize, w: usize, init: usize, ldi: usize, steps: i32): void {
+  if (rows == 4) tile4x8<W>(y, ldy, x, w, init, ldi, steps);
+  else if (rows == 3) tile3x8<W>(y, ldy, x, w, init, ldi, steps);
+  else if (rows == 2) tile2x8<W>(y, ldy, x, w, init, ldi, steps);
+  else if (RELAXED && rows == 5) tile5x8<W>(y, ldy, x, w, init, ldi, steps);
+  else if (RELAXED) tile6x8<W>(y, ldy, x, w, init, ldi, steps);
+}
+
+function copyLanes(y: usize, ldy: usize, rows: i32, valid: i32): void {
+  for (let i = 0; i < rows; i++) memory.copy(y + <usize>i * ldy, lanes() + (<usize>i << 5), <usize>valid << 2);
 }

@@ -37,12 +37,12 @@ export function blockBytes(dtype: i32): i32 {
   return dtype == Q4_K ? 144 : dtype == Q5_K ? 176 : 210;
 }
 
-/** Four consecutive weights as f32. */
+/** Four consecutive weights as f32; `offset`, a constant, is added to p in the load itself. */
 // @ts-ignore: decorator
-@inline export function four<W>(p: usize): v128 {
-  if (isFloat<W>()) return v128.load(p);
-  if (!isSigned<W>()) return i32x4.shl(v128.load_ext<u16>(p), 16);
-  const bits = i32x4.shl(v128.load_ext<i16>(p), 13);
+@inline export function four<W>(p: usize, offset: usize = 0): v128 {
+  if (isFloat<W>()) return v128.load(p + offset);
+  if (!isSigned<W>()) return i32x4.shl(v128.load_ext<u16>(p + offset), 16);
+  const bits = i32x4.shl(v128.load_ext<i16>(p + offset), 13);
   const v = i32x4.add(v128.and(bits, i32x4.splat(0x0fffe000)), i32x4.splat(0x38000000));
   const subnormal = f32x4.sub(f32x4.add(v, v), i32x4.splat(0x38800000));
   return v128.or(f32x4.pmin(v, subnormal), v128.and(bits, i32x4.splat(0x80000000)));

@@ -68,8 +68,8 @@ export interface Runtime {
   dispose(): void;
 }
 
-/** A page for the kernels' own data and one that is never handed out: less leaves nothing. */
-const LEAST_BYTES = 2 * PAGE;
+/** The kernels' own data and working memory take most of it, and a page is never handed out: less leaves nothing. */
+const LEAST_BYTES = 16 * PAGE;
 
 /**
  * Instantiates the kernels over a fresh linear memory and lays the arenas on it.

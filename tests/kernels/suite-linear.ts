@@ -1,6 +1,7 @@
 import { Bench, dtypes, equal, type Check, type Dtype, type Kernels } from './harness.js';
 
-// Sums run in the documented order in kernel and reference: everything here is compared bit for bit.
+// Sums run in the documented order in kernel and reference: everything here is compared bit for bit, but for the products of relaxed builds. Those round a multiply
+// and an add once, not twice: each of k terms may move the sum by half a unit in its last place, 2⁻²⁴ of what it has grown to, which is well below k/16 here.
 
 const padded = (n: number): number => Math.ceil(n / 8) * 8;
 
@@ -235,7 +236,7 @@ function checkProduct(kernels: Kernels, dtype: Dtype, { m, n, k, init, slack, fr
   const from0 = init === 'none' ? 0 : init === 'in place' ? y : bench.f32(Math.max(1, init === 'bias' ? 1 : m) * (ldi || n));
   bench.call('matmul', y, ldy, x, ldx, w, from0, init === 'in place' ? ldy : ldi, m, n, k, dtype.code, from, to);
   const what = `${dtype.name} [${m}, ${k}] × [${k}, ${n}] init ${init} slack ${slack} ${from}…${to}`;
-  bench.same(what, y, m * ldy);
+  bench.result(what, y, m * ldy, 1e-6, 1 + k / 16);
   bench.untouched(what);
 }
 

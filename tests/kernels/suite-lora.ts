@@ -1,7 +1,8 @@
 import { Bench, dtypes, equal, type Check } from './harness.js';
 import { panels } from './suite-linear.js';
 
-// Bit for bit, but for the DoRA sums of an embedding: those are f64 in another order, equal to one rounding of the f32 result.
+// Bit for bit, but for the DoRA sums of an embedding: those are f64 in another order, equal to one rounding of the f32 result; and on relaxed builds, which round a
+// multiply and an add once (see suite-linear.ts), to a millionth of what the sums may grow to.
 
 const ranks = [1, 3, 4, 8, 11, 16, 64];
 
@@ -19,7 +20,7 @@ export const loraChecks: Check[] = [
               const bias = withBias ? bench.f32(n) : 0, scratch = bench.bytes(m * rank * 4), y = bench.f32(m * (n + slack));
               bench.call('loraMatmul', y, n + slack, x, k + slack, a, b, bias, scratch, m, n, k, rank, 1.7, dtype.code, 0, n);
               const what = `[${m}, ${n}, ${k}] rank ${rank}`;
-              bench.same(what, y, m * (n + slack));
+              bench.result(what, y, m * (n + slack), 1e-6, 1 + (k * rank) / 16);
               bench.untouched(what);
             }
           }
@@ -35,7 +36,7 @@ export const loraChecks: Check[] = [
         const scratch = bench.bytes(m * rank * 4), start = Array.from({ length: m * n }, () => bench.random()), whole = bench.f32(start), parts = bench.f32(start);
         bench.call('loraMatmul', whole, n, x, k, a, b, bias, scratch, m, n, k, rank, -0.3, dtype.code, 0, n);
         for (const [from, to] of [[0, 16], [16, 40], [40, 45]] as const) bench.call('loraMatmul', parts, n, x, k, a, b, bias, scratch, m, n, k, rank, -0.3, dtype.code, from, to);
-        bench.same('parts', parts, m * n);
+        bench.result('parts', parts, m * n, 1e-6, 1 + (k * rank) / 16);
         equal('parts', bench.read('simd', parts, m * n, 'u32').join(), bench.read('simd', whole, m * n, 'u32').join());
         bench.untouched('loraMatmul');
       },
@@ -49,7 +50,7 @@ export const loraChecks: Check[] = [
             const ids = bench.u32(Array.from({ length: rows }, () => bench.below(vocab)));
             const a = panels(bench, vocab, rank, dtype), b = panels(bench, n, rank, dtype), scratch = bench.bytes(rows * rank * 4), y = bench.f32(rows * (n + 2));
             bench.call('loraGather', y, n + 2, ids, a, b, scratch, rows, n, rank, 0.6, dtype.code);
-            bench.same(`[${vocab}, ${n}] rank ${rank}`, y, rows * (n + 2));
+            bench.result(`[${vocab}, ${n}] rank ${rank}`, y, rows * (n + 2), 1e-6, 1 + rank / 16);
             bench.untouched('loraGather');
           }
         }
@@ -64,7 +65,7 @@ export const loraChecks: Check[] = [
             const w = panels(bench, n, k, weights), a = panels(bench, rank, k, dtype), b = panels(bench, n, rank, dtype);
             const scratch = bench.bytes(1072 * 4), out = bench.bytes(3 * n * 4);
             bench.call('doraNorms', out, w, weights.code, a, b, dtype.code, n, k, rank, scratch);
-            bench.same(`${weights.name} [${n}, ${k}] rank ${rank}`, out, 3 * n);
+            bench.result(`${weights.name} [${n}, ${k}] rank ${rank}`, out, 3 * n, 1e-6, 1 + k / 16);
             bench.untouched('doraNorms');
           }
         }
@@ -79,7 +80,7 @@ export const loraChecks: Check[] = [
             const w = panels(bench, vocab, dim, weights), a = panels(bench, vocab, rank, dtype), b = panels(bench, dim, rank, dtype);
             const scratch = bench.bytes((32 * rank + 448) * 4), out = bench.bytes(3 * dim * 4);
             bench.call('doraColumnNorms', out, w, weights.code, a, b, dtype.code, vocab, dim, rank, scratch);
-            bench.close(`${weights.name} [${vocab}, ${dim}] rank ${rank}`, out, 3 * dim, 1e-6, 0.01);
+            bench.close(`${weights.name} [${vocab}, ${dim}] rank ${rank}`, out, 3 * dim, 1e-6, kernels.exact ? 0.01 : 1 + vocab / 16);
             bench.untouched('doraColumnNorms');
           }
         }
@@ -99,13 +100,13 @@ export const loraChecks: Check[] = [
           const [ldy, ldb] = [n + 2, n + 1];
           const base = bench.f32(m * ldb), bias = bench.f32(n), y = bench.f32(m * ldy);
           bench.call('doraBase', y, ldy, base, ldb, g, bias, m, n);
-          bench.same(`doraBase ${n}`, y, m * ldy);
+          bench.result(`doraBase ${n}`, y, m * ldy, 1e-6);
           bench.call('doraBase', base, ldb, base, ldb, g, 0, m, n);
-          bench.same(`doraBase ${n} in place, no bias`, base, m * ldb);
+          bench.result(`doraBase ${n} in place, no bias`, base, m * ldb, 1e-6);
           bench.call('addScaledColumns', y, ldy, base, ldb, g, m, n);
-          bench.same(`addScaledColumns ${n}`, y, m * ldy);
+          bench.result(`addScaledColumns ${n}`, y, m * ldy, 1e-6);
           bench.call('addScaledRow', y, ldy, bias, m, n, -0.4);
-          bench.same(`addScaledRow ${n}`, y, m * ldy);
+          bench.result(`addScaledRow ${n}`, y, m * ldy, 1e-6);
           bench.untouched(`n = ${n}`);
         }
       }
@@ -121,7 +122,7 @@ export const loraChecks: Check[] = [
             const left = bench.f32(n * ls + rank * lc), right = bench.f32(rank * rs + k * rc), w = bench.f32(n * k);
             bench.call('addLowRank', w, n, k, left, ls, lc, right, rs, rc, rank, 0.8);
             const what = `[${n}, ${k}] rank ${rank} strides ${ls}, ${lc}, ${rs}, ${rc}`;
-            bench.same(what, w, n * k);
+            bench.result(what, w, n * k, 1e-6, 1 + rank / 16);
             bench.untouched(what);
           }
         }

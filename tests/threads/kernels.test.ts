@@ -7,9 +7,9 @@ import { pretendCores } from './cores.js';
 const test = suite('threads/kernels');
 pretendCores(4);
 
-const PLACE = 4 * 65536;
-const SCRATCH = 200 * 65536;
-const PAGES = 400;
+const PLACE = 64 * 65536;
+const SCRATCH = 260 * 65536;
+const PAGES = 460;
 
 /** Buffers one behind the other, with the same values each time. */
 class Buffers {
