@@ -15,7 +15,7 @@ export const MODEL_NOTE = 'MODEL is a folder of Hugging Face (config.json, safet
 export const MODEL_OPTIONS = {
   dtype: { value: 'TYPE', help: 'Round the matrices while loading: q8_0, q4_0, q4_1, q5_0, q5_1, f16, bf16, f32. Default: as the file has them.' },
   'kv-dtype': { value: 'TYPE', help: 'Keep keys and values in f32 (default), f16 (half the bytes) or q8 (little more than a quarter).' },
-  threads: { value: 'N', help: 'Threads to compute on (this build has one).' },
+  threads: { value: 'N', help: 'Threads to compute on: a number, or auto for half of the cores, at most 4. Default: 1.' },
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 
 /** An engine, and the milliseconds that it took. */
@@ -31,15 +31,16 @@ export interface Opened {
  */
 export async function openModel(given: Given, progress: Progress, signal?: AbortSignal, more: Partial<EngineOptions> = {}): Promise<Opened> {
   const named = given.positionals[0]!;
-  const { threads } = numbersOf(given, { threads: 'threads' });
+  const threads = given.value('threads') === 'auto' ? 'auto' : numbersOf(given, { threads: 'threads' }).threads;
   const dtype = given.value('dtype')?.toLowerCase() as WeightDtype | undefined; // the engine checks it
   const kvDtype = given.value('kv-dtype')?.toLowerCase() as KvDtype | undefined;
-  if (threads !== undefined && (!Number.isInteger(threads) || threads < 1)) throw usage(`--threads expected a whole number of at least 1, found ${threads}.`, 'at least 1', threads);
+  if (threads !== undefined && threads !== 'auto' && (!Number.isInteger(threads) || threads < 1)) throw usage(`--threads expected a whole number of at least 1, or auto, found ${threads}.`, 'at least 1', threads);
   const place = await resolvePlace(named);
   const started = performance.now();
   try {
-    const engine = await about(named, createEngine({ model: place, ...(signal ? { signal } : {}), ...(dtype === undefined ? {} : { dtype }), ...(kvDtype === undefined ? {} : { kvDtype }), ...more, onProgress: progress.bytes('loading the model') }));
-    if (threads !== undefined && threads !== engine.backend.threads) warn(`--threads ${threads}: this build computes on ${engine.backend.threads === 1 ? 'one thread' : `${engine.backend.threads} threads`}.`);
+    const engine = await about(named, createEngine({ model: place, ...(signal ? { signal } : {}), ...(dtype === undefined ? {} : { dtype }), ...(kvDtype === undefined ? {} : { kvDtype }), ...(threads === undefined ? {} : { threads }), ...more, onProgress: progress.bytes('loading the model') }));
+    const { threads: why } = engine.backend.why;
+    if (why !== undefined) warn(`--threads ${threads}: computing on ${engine.backend.threads === 1 ? 'one thread' : `${engine.backend.threads} threads`}: ${why}.`);
     return { engine, loadMs: performance.now() - started };
   } finally {
     progress.clear();

@@ -95,15 +95,22 @@ export class Program {
    * Runs the frame, or goes on with one that was stopped, until it is done or the clock passes `deadline` (checked between ops).
    *
    * @returns true when the result stands in `result.ptr`
+   * @throws LorikeetError `threads/lost`; the run begins anew then
    */
   run(deadline = Infinity): boolean {
     const ops = this.#ops;
-    while (this.#at < ops.length) {
-      this.#runOp(ops[this.#at++]!);
-      if (deadline !== Infinity && this.#at < ops.length && performance.now() >= deadline) return false;
+    let complete = true;
+    try {
+      while (complete && this.#at < ops.length) {
+        this.#runOp(ops[this.#at++]!);
+        complete = deadline === Infinity || this.#at >= ops.length || performance.now() < deadline;
+      }
+    } catch (error) {
+      this.#at = 0; // what an op left half done is worked anew with all before it
+      throw error;
     }
-    this.#at = 0;
-    return true;
+    if (complete) this.#at = 0;
+    return complete;
   }
 
   /** Forgets a stopped run. */

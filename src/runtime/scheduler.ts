@@ -115,8 +115,13 @@ export class Scheduler {
       if (this.#inFrame[i] === job) framed = true;
       else others ||= !this.#inFrame[i]!.done;
     }
-    if (framed && others) this.#finish(Infinity);
-    else if (framed) {
+    if (framed && others) {
+      try {
+        this.#finish(Infinity);
+      } catch {
+        // Its threads are lost: the others will hear of it when they ask.
+      }
+    } else if (framed) {
       // What it has written lies behind what its sequence counts as worked.
       this.#program.reset();
       this.#framed = this.#spent = 0;
@@ -267,7 +272,7 @@ export class Scheduler {
   /** Runs the frame; when it is done, the caches are longer and tokens are chosen. */
   #finish(deadline: number): boolean {
     const started = performance.now();
-    const complete = this.#program.run(deadline);
+    const complete = this.#run(deadline);
     this.#spent += performance.now() - started;
     if (!complete) return false;
     const cost = this.#spent / this.#program.frame.tokens.rows;
@@ -291,6 +296,16 @@ export class Scheduler {
     }
     this.#sweep();
     return true;
+  }
+
+  /** A frame that can't be worked is forgotten: what it has written lies behind what its sequences count as worked. */
+  #run(deadline: number): boolean {
+    try {
+      return this.#program.run(deadline);
+    } catch (error) {
+      this.#framed = this.#spent = 0;
+      throw error;
+    }
   }
 
   #sweep(): void {

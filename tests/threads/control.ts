@@ -6,7 +6,7 @@ export class Control {
   readonly #words: Int32Array;
   readonly #ticket: BigUint64Array;
 
-  constructor({ kernels, memory }: Runtime) {
+  constructor({ kernels, memory }: { kernels: Pick<Runtime['kernels'], 'heapBase'>; memory: WebAssembly.Memory }) {
     const at = kernels.heapBase() >>> 0;
     this.#words = new Int32Array(memory.buffer, at, 128);
     this.#ticket = new BigUint64Array(memory.buffer, at, 1);
@@ -26,8 +26,11 @@ export class Control {
     return Atomics.load(this.#words, 65);
   }
 
-  /** Waits, for ten seconds at most, until `count` threads sleep. */
-  async untilAsleep(count: number): Promise<void> {
-    for (let i = 0; i < 1000 && this.sleepers !== count; i++) await delay(10);
+  /** Waits until it holds; after ten seconds it never will. */
+  async until(holds: () => boolean): Promise<void> {
+    for (let i = 0; !holds(); i++) {
+      if (i === 1000) throw new Error(`${this.sleepers} threads sleep, after ${this.sleeps} times`);
+      await delay(10);
+    }
   }
 }
