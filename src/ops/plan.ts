@@ -65,19 +65,27 @@ export function planBuffers({ ops, inputs, result }: Recording, maxRows: number,
   touch(result, ops.length);
 
   const placed: PlannedBuffer[] = [];
+  // By op, from −1 on: most values live for a few ops, so the neighbours of one are few among hundreds.
+  const alive: PlannedBuffer[][] = Array.from({ length: ops.length + 2 }, () => []);
   for (const interval of [...intervals.values()].sort((a, b) => b.bytes - a.bytes || a.value.id - b.value.id)) {
-    const neighbours = placed.filter((p) => p.first <= interval.last && interval.first <= p.last).sort((a, b) => a.offset - b.offset);
+    const { first, last, bytes } = interval;
+    const neighbours = new Set<PlannedBuffer>();
+    for (let at = first; at <= last; at++) for (const neighbour of alive[at + 1]!) neighbours.add(neighbour);
     let offset = 0;
-    for (const neighbour of neighbours) {
-      if (offset + interval.bytes <= neighbour.offset) break;
+    for (const neighbour of [...neighbours].sort((a, b) => a.offset - b.offset)) {
+      if (offset + bytes <= neighbour.offset) break;
       offset = Math.max(offset, neighbour.offset + neighbour.bytes);
     }
-    placed.push({ ...interval, offset });
+    const buffer = { ...interval, offset };
+    placed.push(buffer);
+    for (let at = first; at <= last; at++) alive[at + 1]!.push(buffer);
   }
 
   let lowerBound = 0;
-  for (let at = -1; at <= ops.length; at++) {
-    lowerBound = Math.max(lowerBound, placed.reduce((sum, p) => sum + (p.first <= at && at <= p.last ? p.bytes : 0), 0));
+  for (const together of alive) {
+    let bytes = 0;
+    for (const buffer of together) bytes += buffer.bytes;
+    lowerBound = Math.max(lowerBound, bytes);
   }
   return { bytes: Math.max(64, ...placed.map((p) => p.offset + p.bytes)), buffers: placed, offsets: new Map(placed.map((p) => [p.value, p.offset])), lowerBound };
 }

@@ -225,10 +225,14 @@ export class Engine {
 export async function createEngine({ model: from, headers, text: withText = true, loop = 'auto', dtype, kvDtype, prefixCache, signal, onProgress, ...runtimeOptions }: EngineOptions): Promise<Engine> {
   let checkpoint: Checkpoint | null = null;
   let runtime: Runtime | null = null;
+  // The kernels are read and compiled while the model is opened.
+  const [opened, started] = await Promise.allSettled([openCheckpoint(from, { signal, headers }), createRuntime(runtimeOptions)]);
   try {
-    checkpoint = await openCheckpoint(from, { signal, headers });
+    if (started.status === 'fulfilled') runtime = started.value;
+    if (opened.status === 'rejected') throw opened.reason;
+    checkpoint = opened.value;
+    if (runtime === null) throw (started as PromiseRejectedResult).reason;
     const text = withText ? await readText(checkpoint, signal) : NO_TEXT;
-    runtime = await createRuntime(runtimeOptions);
     const model = await loadModel(runtime, checkpoint, { dtype, signal, onProgress, alone: true });
     return new Engine(makeCore(runtime, model, text, loop === 'manual', { dtype: kvDtype, prefixCache }));
   } catch (error) {

@@ -15,14 +15,28 @@ test('spans are whole pages behind the base, and the last page of the memory sta
   assert.is(heap.memory.buffer.byteLength, 5 * PAGE);
 });
 
-test('one reservation grows the memory once, and by no more than it needs', () => {
-  const heap = create(1);
+test('one reservation grows the memory at most once, by what it needs and a twelfth of what there is then', () => {
+  const heap = create(1, 400);
   const grown: number[] = [];
   const grow = heap.memory.grow.bind(heap.memory);
   heap.memory.grow = (pages) => { grown.push(pages); return grow(pages); };
   heap.reserve(10 * PAGE);
   heap.reserve(3 * PAGE);
-  assert.equal(grown, [11, 3]);
+  assert.equal(grown, [11, 4]);
+  heap.reserve(PAGE);
+  heap.reserve(120 * PAGE);
+  assert.equal(grown, [11, 4, 120 + 11]);
+  for (let i = 0; i < 11; i++) heap.reserve(PAGE);
+  assert.is(grown.length, 3);
+});
+
+test('where a twelfth more is not to be had, what is needed is', () => {
+  for (const heap of [create(1, 100, 64 * PAGE), create(1, 64)]) {
+    heap.reserve(60 * PAGE);
+    heap.reserve(2 * PAGE);
+    assert.is(heap.memory.buffer.byteLength, 64 * PAGE);
+    throwsCode(() => heap.reserve(1), 'memory/exhausted');
+  }
 });
 
 test('the smallest free run that fits comes first, then untouched pages, then growth', () => {
