@@ -4,7 +4,7 @@
 export { allFinite, equalBytes, matmul, narrow, pack, packColumns, packConv, packRounded, transpose, unpack, widen } from './linear/reference';
 
 // quant
-export { matmulQuantized, quantizeRows } from './quant/reference';
+export { matmulQuantized, quantizeRows, referRelaxed } from './quant/reference';
 
 // embed
 export { copyRows, gather, replaceRows, scatterColumns } from './embed/reference';

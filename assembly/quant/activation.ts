@@ -1,37 +1,37 @@
-// Activations of 12 bits, as the products with quantised weights read them: each row in blocks of 32, x ≈ d·q with q in -2047 … 2047.
+// Activations as the products with quantised weights read them: each row in blocks of 32, of 12 bits (activation12.ts); in relaxed builds those of 8 bits (activation8.ts)
+// stand before them, since layers of several formats may read one value.
 //
-//   80 bytes a block:  [ q: 32 × i16 ][ d: f32 ][ d·Σq: f32 ][ sums: 4 × i16 ]
-//
-// Products of 16 bits take 12 as they would take 8, and round a sixteenth as much: 8 bits moved a logit of SmolLM2 by up to 1.2, 12 by 0.1.
-//
-// `sums` are Σq of positions 0 … 7, 16 … 23, 8 … 15, 24 … 31: a constant that a format adds to all weights of one of these
-// eighths costs a product with them; two of them added still are 16-bit numbers. Σq itself is multiplied by d for formats with a minimum.
+//   plain      80 bytes a block:  [ 12 bits: 80 ]
+//   relaxed   128 bytes a block:  [ 8 bits: 48 ][ 12 bits: 80 ]
+import { RELAXED } from '../simd/features';
+import { quantize12 } from './activation12';
+import { quantize8 } from './activation8';
 
-/** Bytes of one block of 32 activations. */
-export const ACTIVATION_BYTES: usize = 80;
-export const ACTIVATION_SCALE: usize = 64;
-export const ACTIVATION_TOTAL: usize = 68;
-export const ACTIVATION_SUMS: usize = 72;
+/** Bytes that a row of blocks takes for each 32 activations, in every build: the next row is this much times k/32 on. */
+export const ACTIVATION_BYTES: usize = 128;
+/** From one block of a row to the next. */
+export const ACTIVATION_STEP: usize = RELAXED ? 128 : 80;
+/** Where in a block those of 12 bits stand. */
+export const ACTIVATION_WIDE: usize = RELAXED ? 48 : 0;
 
 /** Blocks below this count as zeros: then no product of a scale of activations with one of weights (≥ 2^-24) is denormal. */
 const LEAST: f32 = 8.271806125530277e-25; // 2^-80
 
-/**
- * x [m, k] → q [m, k/32] blocks; k is a multiple of 32. d = max |x| / 2047, and the values x·(2047 / max |x|) are rounded to the nearest, ties to even.
- * A block with an infinity or a NaN gets a scale that is none, either, so that products with it aren't finite.
- */
+/** x [m, k] → q [m, k/32] blocks; k is a multiple of 32. */
 export function quantizeRows(q: usize, x: usize, ldx: i32, m: i32, k: i32): void {
   const row = <usize>k << 2;
   for (; m > 0; m--) {
-    for (let p = x, end = x + row; p < end; p += 128) {
-      quantizeBlock(q, p);
-      q += ACTIVATION_BYTES;
+    for (let p = x, end = x + row, to = q; p < end; p += 128) {
+      quantizeBlock(to, p);
+      to += ACTIVATION_STEP;
     }
     x += <usize>ldx << 2;
+    q += <usize>(k >> 5) * ACTIVATION_BYTES;
   }
 }
 
-function quantizeBlock(q: usize, x: usize): void {
+/** 32 floats → one block. One with an infinity or a NaN gets a scale that is none, either, so that products with it aren't finite. */
+export function quantizeBlock(q: usize, x: usize): void {
   const magnitude = i32x4.splat(0x7fffffff);
   // As integers magnitudes order as they do as floats, and NaN above all.
   let most = v128.and(v128.load(x), magnitude);
@@ -40,33 +40,9 @@ function quantizeBlock(q: usize, x: usize): void {
   most = i32x4.max_s(most, v128.shuffle<i32>(most, most, 1, 0, 3, 2));
   const largest = f32x4.extract_lane(most, 0);
   if (largest < LEAST) {
-    memory.fill(q, 0, ACTIVATION_BYTES);
+    memory.fill(q, 0, ACTIVATION_STEP);
     return;
   }
-  const inverse = f32x4.splat(2047 / largest), ones = i16x8.splat(1);
-  const q0 = eight(x, inverse), q1 = eight(x + 32, inverse), q2 = eight(x + 64, inverse), q3 = eight(x + 96, inverse);
-  v128.store(q, q0);
-  v128.store(q, q1, 16);
-  v128.store(q, q2, 32);
-  v128.store(q, q3, 48);
-  // four times four partial sums → [ Σq0, Σq2, Σq1, Σq3 ]
-  const s0 = i32x4.dot_i16x8_s(q0, ones), s1 = i32x4.dot_i16x8_s(q1, ones), s2 = i32x4.dot_i16x8_s(q2, ones), s3 = i32x4.dot_i16x8_s(q3, ones);
-  const t02 = i32x4.add(v128.shuffle<i32>(s0, s2, 0, 1, 4, 5), v128.shuffle<i32>(s0, s2, 2, 3, 6, 7));
-  const t13 = i32x4.add(v128.shuffle<i32>(s1, s3, 0, 1, 4, 5), v128.shuffle<i32>(s1, s3, 2, 3, 6, 7));
-  const sums = i32x4.add(v128.shuffle<i32>(t02, t13, 0, 2, 4, 6), v128.shuffle<i32>(t02, t13, 1, 3, 5, 7));
-  const total = i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1) + (i32x4.extract_lane(sums, 2) + i32x4.extract_lane(sums, 3));
-  const d = largest / 2047;
-  store<f32>(q, d, ACTIVATION_SCALE);
-  store<f32>(q, d * <f32>total, ACTIVATION_TOTAL);
-  v128.store64_lane(q, i16x8.narrow_i32x4_s(sums, sums), 0, ACTIVATION_SUMS);
-}
-
-/** Eight floats times `inverse`, within ±2047.5, to integers: 1.5·2²³ added rounds them, and its last bits then hold them. */
-// @ts-ignore: decorator
-@inline function eight(x: usize, inverse: v128): v128 {
-  const round = f32x4.splat(12582912), bits = i32x4.splat(0x4b400000);
-  return i16x8.narrow_i32x4_s(
-    i32x4.sub(f32x4.add(f32x4.mul(v128.load(x), inverse), round), bits),
-    i32x4.sub(f32x4.add(f32x4.mul(v128.load(x, 16), inverse), round), bits),
-  );
+  if (RELAXED) quantize8(q, x, largest);
+  quantize12(q + ACTIVATION_WIDE, x, largest);
 }

@@ -1,14 +1,29 @@
 // Panel blocks (panels.ts) spread out for products with many rows: decoded once, read by every tile.
 //
-//   unit of 32 weights, 576 bytes:  [ a: 4 steps ][ b: 4 ][ c: 4 ][ d: 4 ][ scales: 8 × f32 ][ minimums: 8 × f32 ]
-//   unit of 2 × 16 (Q6_K), 576:     [ a: 4 steps ][ b: 4 ][ scales: 8 × f32 ][ c: 4 ][ d: 4 ][ scales: 8 × f32 ]
+//   unit of 32 weights:       [ a, b ][ c, d ][ scales: 8 × f32 ][ minimums: 8 × f32 ]
+//   unit of 2 × 16 (Q6_K):    [ a, b ][ scales: 8 × f32 ][ c, d ][ scales: 8 × f32 ]
 //
-// A step is two positions of 8 rows, 16 × i16: what the scale multiplies.
+// A step is 32 bytes, four of each of 8 rows. Wide (products.ts): two positions of an eighth × i16, four steps an eighth, what the scale multiplies. Narrow:
+// two positions of two eighths × u8, as in the panel, so that an offset is to be taken off; the minimums of weights of 5 bits then go with those around 16.
 import { blockBytes, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0 } from '../simd/dtype';
-import { scalesQ4Q5, scalesQ6, storeEight } from './scales';
+import { RELAXED } from '../simd/features';
+import { hasMinimum, isWide } from './formats';
+import { minimumAround, scalesQ4Q5, scalesQ6, storeEight } from './scales';
 
-export const UNIT_BYTES: usize = 576;
-const STEPS_BYTES: usize = 512;
+/** Bytes of two eighths. */
+// @ts-ignore: decorator
+@inline export function halfBytes(dtype: i32): usize {
+  return isWide(dtype) ? 256 : 128;
+}
+
+// @ts-ignore: decorator
+@inline export function unitBytes(dtype: i32): usize {
+  return 2 * halfBytes(dtype) + 64;
+}
+
+/** Those of every format but Q8_0. */
+const HALF: usize = RELAXED ? 128 : 256;
+const STEPS: usize = 2 * HALF, UNIT: usize = STEPS + 64;
 
 /** Units of a panel block. */
 // @ts-ignore: decorator
@@ -24,13 +39,13 @@ export function decode(dst: usize, panel: usize, blocks: i32, dtype: i32): void 
     else if (dtype < Q4_K) decodeBlock(dst, panel, dtype);
     else if (dtype == Q6_K) decodeQ6(dst, panel);
     else decodeQ4Q5(dst, panel, dtype);
-    dst += UNIT_BYTES * <usize>unitsOf(dtype);
+    dst += unitBytes(dtype) * <usize>unitsOf(dtype);
     panel += bytes;
   }
 }
 
 function decodeBytes(dst: usize, panel: usize): void {
-  storeEight(dst + STEPS_BYTES, panel);
+  storeEight(dst + 512, panel);
   panel += 16;
   const low = i16x8.splat(0xff), flipped = i16x8.splat(128);
   for (let i: usize = 0; i < 2; i++) {
@@ -45,10 +60,11 @@ function decodeBytes(dst: usize, panel: usize): void {
 }
 
 function decodeBlock(dst: usize, panel: usize, dtype: i32): void {
-  storeEight(dst + STEPS_BYTES, panel);
+  storeEight(dst + STEPS, panel);
   panel += 16;
-  if (dtype == Q4_1 || dtype == Q5_1) {
-    storeEight(dst + STEPS_BYTES + 32, panel);
+  if (hasMinimum(dtype)) {
+    storeEight(dst + STEPS + 32, panel);
+    if (dtype == Q5_1) aroundMiddle(dst + STEPS);
     panel += 16;
   }
   if (dtype == Q4_0) decodeNibbles(dst, panel, 8);
@@ -58,23 +74,24 @@ function decodeBlock(dst: usize, panel: usize, dtype: i32): void {
 
 function decodeQ4Q5(dst: usize, panel: usize, dtype: i32): void {
   const high: usize = dtype == Q5_K ? 32 : 0;
-  scalesQ4Q5(dst + STEPS_BYTES, UNIT_BYTES, panel);
+  scalesQ4Q5(dst + STEPS, UNIT, panel);
   let subblock = panel + 128;
   for (let s = 0; s < 8; s++) {
+    if (high) aroundMiddle(dst + STEPS);
     if (high) decodeFifths(dst, subblock, 0);
     else decodeNibbles(dst, subblock, 0);
     subblock += high + 128;
-    dst += UNIT_BYTES;
+    dst += UNIT;
   }
 }
 
 function decodeQ6(dst: usize, panel: usize): void {
-  scalesQ6(dst + 256, 288, panel);
+  scalesQ6(dst + HALF, HALF + 32, panel);
   let subblock = panel + 144;
   for (let s = 0; s < 8; s++) {
     decodePairs(dst, subblock);
     subblock += 192;
-    dst += UNIT_BYTES;
+    dst += UNIT;
   }
 }
 
@@ -84,7 +101,7 @@ function decodeQ6(dst: usize, panel: usize): void {
   for (let p: usize = 0; p < 128; p += 16) {
     const v = v128.load(nibbles + p);
     storePair(dst + p, v128.and(v, digits), offset);
-    storePair(dst + p + 256, v128.and(i16x8.shr_u(v, 4), digits), offset);
+    storePair(dst + p + HALF, v128.and(i16x8.shr_u(v, 4), digits), offset);
   }
 }
 
@@ -93,7 +110,7 @@ function decodeFifths(dst: usize, fifths: usize, offset: i32): void {
   for (let p: usize = 0; p < 128; p += 16) {
     const v = v128.load(fifths + p, 32), high = i16x8.shr_u(v128.load(fifths + (p & 16)), <i32>(p >> 5));
     storePair(dst + p, v128.or(v128.and(v, digits), i16x8.shl(v128.and(high, bit), 4)), offset);
-    storePair(dst + p + 256, v128.or(v128.and(i16x8.shr_u(v, 4), digits), v128.and(high, i16x8.shl(bit, 4))), offset);
+    storePair(dst + p + HALF, v128.or(v128.and(i16x8.shr_u(v, 4), digits), v128.and(high, i16x8.shl(bit, 4))), offset);
   }
 }
 
@@ -103,13 +120,25 @@ function decodePairs(dst: usize, pairs: usize): void {
     const v = v128.load(pairs + p, 64), from = pairs + (p & 16), shift = <i32>(p >> 4) & 6;
     const first = i16x8.shl(v128.and(i16x8.shr_u(v128.load(from), shift), bits), 4), second = i16x8.shl(v128.and(i16x8.shr_u(v128.load(from, 32), shift), bits), 4);
     storePair(dst + p, v128.or(v128.and(v, digits), first), 32);
-    storePair(dst + p + 288, v128.or(v128.and(i16x8.shr_u(v, 4), digits), second), 32);
+    storePair(dst + p + HALF + 32, v128.or(v128.and(i16x8.shr_u(v, 4), digits), second), 32);
   }
+}
+
+/** Minimums of weights of 5 bits to those of the same weights less by 16, where that is what is multiplied. */
+// @ts-ignore: decorator
+@inline function aroundMiddle(scales: usize): void {
+  if (!RELAXED) return;
+  v128.store(scales, minimumAround(v128.load(scales), v128.load(scales, 32)), 32);
+  v128.store(scales, minimumAround(v128.load(scales, 16), v128.load(scales, 48)), 48);
 }
 
 /** Of v·256 + u, v to the second of two eighths, u to the first, each less by `offset`. */
 // @ts-ignore: decorator
 @inline function storePair(dst: usize, both: v128, offset: i32): void {
+  if (RELAXED) {
+    v128.store(dst, both);
+    return;
+  }
   const first = v128.and(both, i16x8.splat(0xff)), second = i16x8.shr_u(both, 8);
   v128.store(dst, offset ? i16x8.sub(first, i16x8.splat(<i16>offset)) : first);
   v128.store(dst, offset ? i16x8.sub(second, i16x8.splat(<i16>offset)) : second, 128);

@@ -2,14 +2,16 @@
 // of them a stretch of a panel at a time is decoded (decode.ts) and multiplied with all rows (tiles.ts). None of the driver's choices changes a bit of a
 // result: what is summed in which order stands in tiles.ts.
 import { decoded, lanes } from '../simd/block';
-import { blockBytes, blockWeights, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q6_K, Q8_0 } from '../simd/dtype';
-import { ACTIVATION_BYTES } from './activation';
+import { blockBytes, blockWeights, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0 } from '../simd/dtype';
+import { RELAXED } from '../simd/features';
+import { ACTIVATION_BYTES, ACTIVATION_STEP } from './activation';
 import { decode, unitsOf } from './decode';
-import { Fifths, Nibbles, OneScale, singleBytes, singleNibbles, singlePairs, Superblock, WithMinimum } from './single';
-import { Halves, Minimum, Plain, tile1x8, tile2x8, tile4x8 } from './tiles';
+import { Bytes, Fifths, FifthsMinimum, Nibbles, NibblesMinimum, Pairs, SuperFifths, SuperNibbles } from './formats';
+import { singleBytes, singleNibbles, singlePairs } from './single';
+import { tile1x8, tile2x8, tile4x8 } from './tiles';
 
 /** Up to so many rows decoding in registers, for each row anew, beats decoding to memory (`scripts/bench/quant.mjs`). */
-const FEW: i32 = 3;
+const FEW: i32 = RELAXED ? 1 : 3;
 
 /** Units decoded at a time: three superblocks, 13.5 KB of `decoded`. */
 const STRETCH: i32 = 24;
@@ -35,9 +37,16 @@ export function matmulQuantized(
   }
   const count = min(to, n) - from;
   if (m <= FEW) fewRows(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
-  else if (dtype == Q6_K) manyRows<Halves>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
-  else if (dtype == Q8_0 || dtype == Q4_0 || dtype == Q5_0) manyRows<Plain>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
-  else manyRows<Minimum>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
+  else if (dtype == Q6_K) manyRows<Pairs>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
+  else if (dtype == Q4_1 || dtype == Q4_K) manyRows<NibblesMinimum>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
+  else if (!RELAXED) {
+    // The decoded weights are what their scales multiply: formats differ by their minimums alone.
+    if (dtype == Q5_1 || dtype == Q5_K) manyRows<NibblesMinimum>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
+    else manyRows<Nibbles>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
+  } else if (dtype == Q8_0) manyRows<Bytes>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
+  else if (dtype == Q4_0) manyRows<Nibbles>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
+  else if (dtype == Q5_0) manyRows<Fifths>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
+  else manyRows<FifthsMinimum>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
 }
 
 function fewRows(
@@ -62,17 +71,17 @@ function fewRows(
 @inline function single(y: usize, x: usize, w: usize, blocks: i32, init: usize, dtype: i32): void {
   switch (dtype) {
     case Q8_0: singleBytes(y, x, w, blocks, init); break;
-    case Q4_0: singleNibbles<OneScale, Nibbles>(y, x, w, blocks, init); break;
-    case Q4_1: singleNibbles<WithMinimum, Nibbles>(y, x, w, blocks, init); break;
-    case Q5_0: singleNibbles<OneScale, Fifths>(y, x, w, blocks, init); break;
-    case Q5_1: singleNibbles<WithMinimum, Fifths>(y, x, w, blocks, init); break;
-    case Q4_K: singleNibbles<Superblock, Nibbles>(y, x, w, blocks, init); break;
+    case Q4_0: singleNibbles<Nibbles>(y, x, w, blocks, init); break;
+    case Q4_1: singleNibbles<NibblesMinimum>(y, x, w, blocks, init); break;
+    case Q5_0: singleNibbles<Fifths>(y, x, w, blocks, init); break;
+    case Q5_1: singleNibbles<FifthsMinimum>(y, x, w, blocks, init); break;
+    case Q4_K: singleNibbles<SuperNibbles>(y, x, w, blocks, init); break;
     case Q6_K: singlePairs(y, x, w, blocks, init); break;
-    default: singleNibbles<Superblock, Fifths>(y, x, w, blocks, init);
+    default: singleNibbles<SuperFifths>(y, x, w, blocks, init);
   }
 }
 
-function manyRows<K>(
+function manyRows<F>(
   y: usize, ldy: usize, x: usize, ldx: usize, w: usize, pitch: usize, init: usize, ldi: usize, iNext: usize, m: i32, count: i32, blocks: i32, dtype: i32,
 ): void {
   const bytes = pitch / <usize>blocks, units = unitsOf(dtype), most = STRETCH / units;
@@ -82,9 +91,9 @@ function manyRows<K>(
     for (let left = blocks; left > 0; left -= most) {
       const now = min(left, most);
       decode(decoded(), w, now, dtype);
-      panel<K>(y, ldy, a, ldx, now * units, sums, sStep, m, min(count, 8));
+      panel<F>(y, ldy, a, ldx, now * units, sums, sStep, m, min(count, 8));
       w += <usize>now * bytes;
-      a += <usize>(now * units) * ACTIVATION_BYTES;
+      a += <usize>(now * units) * ACTIVATION_STEP;
       sums = y;
       sStep = ldy;
     }
@@ -94,13 +103,14 @@ function manyRows<K>(
 }
 
 /** All rows on the decoded stretch of a panel, of which `valid` lanes are outputs. */
-function panel<K>(y: usize, ldy: usize, x: usize, ldx: usize, units: i32, init: usize, ldi: usize, m: i32, valid: i32): void {
+function panel<F>(y: usize, ldy: usize, x: usize, ldx: usize, units: i32, init: usize, ldi: usize, m: i32, valid: i32): void {
   while (m > 0) {
     const rows: i32 = m >= 4 ? 4 : m >= 2 ? 2 : 1;
     const c = valid == 8 ? y : lanes(), ldc = valid == 8 ? ldy : 32;
-    if (rows == 4) tile4x8<K>(c, ldc, x, ldx, decoded(), units, init, ldi);
-    else if (rows == 2) tile2x8<K>(c, ldc, x, ldx, decoded(), units, init, ldi);
-    else tile1x8<K>(c, x, decoded(), units, init);
+    if (rows == 4 && valid == 8) tile4x8<F>(y, ldy, x, ldx, decoded(), units, init, ldi);
+    else if (rows == 4) tile4x8<F>(lanes(), 32, x, ldx, decoded(), units, init, ldi);
+    else if (rows == 2) tile2x8<F>(c, ldc, x, ldx, decoded(), units, init, ldi);
+    else tile1x8<F>(c, x, decoded(), units, init);
     if (valid < 8) for (let i: usize = 0; i < <usize>rows; i++) memory.copy(y + i * ldy, lanes() + (i << 5), <usize>valid << 2);
     y += <usize>rows * ldy;
     x += <usize>rows * ldx;

@@ -108,20 +108,37 @@ export function panelWeight(w: usize, row: i32, column: i32, k: i32, dtype: i32)
   return weightAt(BLOCK, <usize>(column % weights), dtype);
 }
 
+/** Activations are read and written as relaxed builds do (activation.ts); else as plain ones. */
+let relaxed = false;
+
+export function referRelaxed(on: i32): void {
+  relaxed = on != 0;
+}
+
+function blockOfRow(q: usize, row: i32, block: i32, k: i32): usize {
+  return q + <usize>(row * (k / 32)) * 128 + <usize>block * (relaxed ? 128 : 80);
+}
+
 export function quantizeRows(q: usize, x: usize, ldx: i32, m: i32, k: i32): void {
   for (let i = 0; i < m; i++) {
     for (let j = 0; j < k; j += 32) {
-      quantizeBlock(q, x + 4 * (<usize>i * <usize>ldx + <usize>j));
-      q += 80;
+      const block = blockOfRow(q, i, j / 32, k), from = x + 4 * (<usize>i * <usize>ldx + <usize>j);
+      if (relaxed) quantizeNarrow(block, from);
+      quantizeWide(relaxed ? block + 48 : block, from);
     }
   }
 }
 
-function quantizeBlock(q: usize, x: usize): void {
+function largestOf(x: usize): f32 {
   let largest: f32 = 0;
   for (let i: usize = 0; i < 32; i++) largest = max(largest, abs(load<f32>(x + 4 * i)));
+  return largest < <f32>8.271806125530277e-25 ? 0 : largest;
+}
+
+function quantizeWide(q: usize, x: usize): void {
+  const largest = largestOf(x);
   memory.fill(q, 0, 80);
-  if (largest < <f32>8.271806125530277e-25) return;
+  if (largest == 0) return;
   const inverse: f32 = 2047 / largest, d: f32 = largest / 2047;
   let total = 0;
   for (let i: usize = 0; i < 32; i++) {
@@ -135,15 +152,33 @@ function quantizeBlock(q: usize, x: usize): void {
   store<f32>(q + 68, d * <f32>total);
 }
 
-/** Value i of a block of activations. */
-function activationAt(q: usize, i: i32): i32 {
-  return load<i16>(q + 2 * <usize>i);
+/** Place of value i among the 32 bytes. */
+function narrowPlace(i: i32): i32 {
+  const eighth = i / 8, j = i % 8;
+  return eighth / 2 * 16 + j * 2 + eighth % 2;
+}
+
+function quantizeNarrow(q: usize, x: usize): void {
+  const largest = largestOf(x);
+  memory.fill(q, 0, 48);
+  if (largest == 0) return;
+  const inverse: f32 = 127 / largest, d: f32 = largest / 127;
+  let total = 0;
+  for (let i = 0; i < 32; i++) {
+    const value = <i32>nearest(load<f32>(x + 4 * <usize>i) * inverse), parity = <usize>(i % 2) * 2;
+    store<i8>(q + <usize>narrowPlace(i), <i8>value);
+    store<i16>(q + 40 + parity, load<i16>(q + 40 + parity) - <i16>(8 * value));
+    if (i < 16) store<i16>(q + 44 + parity, load<i16>(q + 44 + parity) - <i16>(32 * value));
+    total += value;
+  }
+  store<f32>(q + 32, d);
+  store<f32>(q + 36, d * <f32>total);
 }
 
 export function matmulQuantized(
   y: usize, ldy: i32, q: usize, w: usize, init: usize, ldi: i32, m: i32, n: i32, k: i32, dtype: i32, from: i32, to: i32,
 ): void {
-  const weights = weightsOf(dtype), size = dtype == 10 ? 16 : 32;
+  const weights = weightsOf(dtype), size = dtype == 10 ? 16 : 32, isNarrow = relaxed && dtype != 3;
   for (let j = from; j < min(to, n); j++) {
     for (let i = 0; i < m; i++) {
       store<f32>(y + 4 * (<usize>i * <usize>ldy + <usize>j), init ? load<f32>(init + 4 * (<usize>i * <usize>ldi + <usize>j)) : 0);
@@ -152,11 +187,15 @@ export function matmulQuantized(
       if (column % weights == 0) takeOut(panelOf(w, j, column / weights, k, dtype), j % 8, dtype);
       const at = column % weights, scale = scaleAt(at, dtype), minimum = minimumAt(at, dtype);
       for (let i = 0; i < m; i++) {
-        const x = q + <usize>(i * (k / 32) + column / 32) * 80, sum = y + 4 * (<usize>i * <usize>ldy + <usize>j);
+        const block = blockOfRow(q, i, column / 32, k), x = relaxed && !isNarrow ? block + 48 : block, sum = y + 4 * (<usize>i * <usize>ldy + <usize>j);
+        const tail = isNarrow ? x + 32 : x + 64;
         let products = 0;
-        for (let p = 0; p < size; p++) products += activationAt(x, column % 32 + p) * integerAt(at + p, dtype);
-        store<f32>(sum, load<f32>(sum) + <f32>products * (scale * load<f32>(x + 64)));
-        if (dtype == 5 || dtype == 7 || dtype == 8 || dtype == 9) store<f32>(sum, load<f32>(sum) + minimum * load<f32>(x + 68));
+        for (let p = 0; p < size; p++) {
+          const place = column % 32 + p;
+          products += (isNarrow ? <i32>load<i8>(x + <usize>narrowPlace(place)) : <i32>load<i16>(x + 2 * <usize>place)) * integerAt(at + p, dtype);
+        }
+        store<f32>(sum, load<f32>(sum) + <f32>products * (scale * load<f32>(tail)));
+        if (dtype == 5 || dtype == 7 || dtype == 8 || dtype == 9) store<f32>(sum, load<f32>(sum) + minimum * load<f32>(tail + 4));
       }
     }
   }

@@ -32,6 +32,12 @@ export function scalesQ6(dst: usize, step: usize, panel: usize): void {
   v128.store(dst, four<i16>(p + 8), 16);
 }
 
+/** The minimum of weights of 5 bits with a scale → that of the same weights less by 16; 16 scales are exact. */
+// @ts-ignore: decorator
+@inline export function minimumAround(scale: v128, minimum: v128): v128 {
+  return f32x4.add(minimum, f32x4.mul(scale, f32x4.splat(16)));
+}
+
 /** Eight scales times eight integers of at most 8 bits: exact, since a scale has 11 bits. */
 // @ts-ignore: decorator
 @inline function storeProducts(dst: usize, d0: v128, d1: v128, factors: v128): void {

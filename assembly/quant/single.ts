@@ -3,9 +3,16 @@
 //
 // Loops stay loops: from unrolled ones V8 moves the loads of activations to the front and spills them. Masks stay in registers; constants used once
 // a block are read from memory.
+import { madd } from '../simd/arithmetic';
 import { decoded } from '../simd/block';
-import { ACTIVATION_BYTES, ACTIVATION_SCALE, ACTIVATION_SUMS, ACTIVATION_TOTAL } from './activation';
-import { firstFour, hasSubnormals, lastFour, putRight, scalesQ4Q5, scalesQ6 } from './scales';
+import { Q6_K, Q8_0 } from '../simd/dtype';
+import { RELAXED } from '../simd/features';
+import { ACTIVATION_STEP, ACTIVATION_WIDE } from './activation';
+import { NARROW_SCALE, NARROW_TOTAL } from './activation8';
+import { WIDE_SCALE, WIDE_SUMS, WIDE_TOTAL } from './activation12';
+import { hasFifths, hasMinimum, isSuper } from './formats';
+import { dot, startOf, total } from './products';
+import { firstFour, hasSubnormals, lastFour, minimumAround, putRight, scalesQ4Q5, scalesQ6 } from './scales';
 
 const MASKS: usize = memory.data<i16>([
   0x000f, 0x000f, 0x000f, 0x000f, 0x000f, 0x000f, 0x000f, 0x000f,
@@ -25,154 +32,128 @@ const OFFSETS: usize = memory.data<i16>([
   0, -32, 0, -32, 0, -32, 0, -32, // … and in c and d
 ], 16);
 
-/** How a format's blocks are scaled: traits, whose methods are constants. `changetype<Scale>(0)` is an instance. */
-@unmanaged export class OneScale {
-  // @ts-ignore: decorator
-  @inline get hasMinimum(): bool { return false; }
-  // @ts-ignore: decorator
-  @inline get isSuper(): bool { return false; }
-}
-
-@unmanaged export class WithMinimum {
-  // @ts-ignore: decorator
-  @inline get hasMinimum(): bool { return true; }
-  // @ts-ignore: decorator
-  @inline get isSuper(): bool { return false; }
-}
-
-@unmanaged export class Superblock {
-  // @ts-ignore: decorator
-  @inline get hasMinimum(): bool { return true; }
-  // @ts-ignore: decorator
-  @inline get isSuper(): bool { return true; }
-}
-
-/** What its weights are made of. */
-@unmanaged export class Nibbles {
-  // @ts-ignore: decorator
-  @inline get hasFifths(): bool { return false; }
-}
-
-@unmanaged export class Fifths {
-  // @ts-ignore: decorator
-  @inline get hasFifths(): bool { return true; }
-}
-
 /** Q8_0: `blocks` panel blocks. */
 export function singleBytes(y: usize, x: usize, w: usize, blocks: i32, init: usize): void {
   let c0 = v128.load(init), c1 = v128.load(init, 16);
   const low = v128.load(MASKS, 32);
+  x += ACTIVATION_WIDE;
   for (const end = w + <usize>blocks * 272; w < end; w += 272) {
-    let a0 = i32x4.dot_i16x8_s(v128.load32_splat(x, ACTIVATION_SUMS), v128.load(OFFSETS, 48)), a1 = a0;
+    let a0 = i32x4.dot_i16x8_s(v128.load32_splat(x, WIDE_SUMS), v128.load(OFFSETS, 48)), a1 = a0;
     let p = w;
     for (const stop = x + 16; x < stop; x += 4) {
       const a = v128.load32_splat(x), b = v128.load32_splat(x, 16), c = v128.load32_splat(x, 32), d = v128.load32_splat(x, 48);
-      const v0 = v128.load(p, 16);
-      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(b, i16x8.shr_s(v0, 8)));
-      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(a, v128.and(v0, low)));
-      const u0 = v128.load(p, 144);
-      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(d, i16x8.shr_s(u0, 8)));
-      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(c, v128.and(u0, low)));
-      const v1 = v128.load(p, 32);
-      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(b, i16x8.shr_s(v1, 8)));
-      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(a, v128.and(v1, low)));
-      const u1 = v128.load(p, 160);
-      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(d, i16x8.shr_s(u1, 8)));
-      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(c, v128.and(u1, low)));
+      const v0 = v128.load(p, 16), u0 = v128.load(p, 144), v1 = v128.load(p, 32), u1 = v128.load(p, 160);
+      a0 = dot(dot(a0, b, i16x8.shr_s(v0, 8), Q8_0), a, v128.and(v0, low), Q8_0);
+      a0 = dot(dot(a0, d, i16x8.shr_s(u0, 8), Q8_0), c, v128.and(u0, low), Q8_0);
+      a1 = dot(dot(a1, b, i16x8.shr_s(v1, 8), Q8_0), a, v128.and(v1, low), Q8_0);
+      a1 = dot(dot(a1, d, i16x8.shr_s(u1, 8), Q8_0), c, v128.and(u1, low), Q8_0);
       p += 32;
     }
     x -= 16;
-    const scales = v128.load(w), d = v128.load32_splat(x, ACTIVATION_SCALE);
+    const scales = v128.load(w), d = v128.load32_splat(x, WIDE_SCALE);
     let s0 = firstFour(scales), s1 = lastFour(scales);
     if (hasSubnormals(scales)) {
       s0 = putRight(s0);
       s1 = putRight(s1);
     }
-    c0 = f32x4.add(c0, f32x4.mul(f32x4.convert_i32x4_s(a0), f32x4.mul(s0, d)));
-    c1 = f32x4.add(c1, f32x4.mul(f32x4.convert_i32x4_s(a1), f32x4.mul(s1, d)));
-    x += ACTIVATION_BYTES;
+    c0 = madd(total(a0, Q8_0), f32x4.mul(s0, d), c0);
+    c1 = madd(total(a1, Q8_0), f32x4.mul(s1, d), c1);
+    x += ACTIVATION_STEP;
   }
   v128.store(y, c0);
   v128.store(y, c1, 16);
 }
 
 /** Formats of nibbles, with or without fifths: `blocks` panel blocks. */
-export function singleNibbles<S, H>(y: usize, x: usize, w: usize, blocks: i32, init: usize): void {
-  const isSuper = changetype<S>(0).isSuper, hasMinimum = changetype<S>(0).hasMinimum, hasFifths = changetype<H>(0).hasFifths;
-  const header: usize = isSuper ? 128 : hasMinimum ? 32 : 16, weights: usize = hasFifths ? 160 : 128;
+export function singleNibbles<F>(y: usize, x: usize, w: usize, blocks: i32, init: usize): void {
+  const dtype = changetype<F>(0).dtype, header: usize = isSuper(dtype) ? 128 : hasMinimum(dtype) ? 32 : 16, weights: usize = hasFifths(dtype) ? 160 : 128;
   let c0 = v128.load(init), c1 = v128.load(init, 16);
-  const one = v128.load(MASKS);
-  for (const end = w + <usize>blocks * (header + weights * (isSuper ? 8 : 1)); w < end;) {
+  const digits = RELAXED ? v128.load(MASKS, 16) : v128.load(MASKS);
+  for (const end = w + <usize>blocks * (header + weights * (isSuper(dtype) ? 8 : 1)); w < end;) {
     const panel = w;
     let scales = decoded();
-    if (isSuper) scalesQ4Q5(scales, 64, panel);
+    if (isSuper(dtype)) scalesQ4Q5(scales, 64, panel);
     w += header;
-    for (const stop = w + weights * (isSuper ? 8 : 1); w < stop;) {
-      let a0 = hasMinimum ? v128.load(OFFSETS) : i32x4.dot_i16x8_s(sumsOfHalves(x), v128.load(OFFSETS + (hasFifths ? 32 : 16))), a1 = a0;
-      if (hasFifths) {
-        a0 = fifths(x, w, a0);
-        a1 = fifths(x, w + 16, a1);
+    for (const stop = w + weights * (isSuper(dtype) ? 8 : 1); w < stop;) {
+      let a0 = !RELAXED && !hasMinimum(dtype) ? i32x4.dot_i16x8_s(sumsOfHalves(x), v128.load(OFFSETS + (hasFifths(dtype) ? 32 : 16))) : startOf(x, dtype, false), a1 = a0;
+      if (hasFifths(dtype)) {
+        a0 = fifths(x, w, a0, dtype);
+        a1 = fifths(x, w + 16, a1, dtype);
         w += weights;
       } else {
         for (const next = x + 16; x < next; x += 4) {
           const v0 = v128.load(w), v1 = v128.load(w, 16);
-          const a = v128.load32_splat(x), b = v128.load32_splat(x, 16), c = v128.load32_splat(x, 32), d = v128.load32_splat(x, 48);
-          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(a, v128.and(v0, one)));
-          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(c, v128.and(i16x8.shr_u(v0, 4), one)));
-          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(b, v128.and(i16x8.shr_u(v0, 8), one)));
-          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(d, i16x8.shr_u(v0, 12)));
-          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(a, v128.and(v1, one)));
-          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(c, v128.and(i16x8.shr_u(v1, 4), one)));
-          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(b, v128.and(i16x8.shr_u(v1, 8), one)));
-          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(d, i16x8.shr_u(v1, 12)));
+          const a = v128.load32_splat(x), b = v128.load32_splat(x, 16);
+          if (RELAXED) {
+            a0 = dot(dot(a0, a, v128.and(v0, digits), dtype), b, v128.and(i16x8.shr_u(v0, 4), digits), dtype);
+            a1 = dot(dot(a1, a, v128.and(v1, digits), dtype), b, v128.and(i16x8.shr_u(v1, 4), digits), dtype);
+          } else {
+            const c = v128.load32_splat(x, 32), d = v128.load32_splat(x, 48);
+            a0 = dot(dot(a0, a, v128.and(v0, digits), dtype), c, v128.and(i16x8.shr_u(v0, 4), digits), dtype);
+            a0 = dot(dot(a0, b, v128.and(i16x8.shr_u(v0, 8), digits), dtype), d, i16x8.shr_u(v0, 12), dtype);
+            a1 = dot(dot(a1, a, v128.and(v1, digits), dtype), c, v128.and(i16x8.shr_u(v1, 4), digits), dtype);
+            a1 = dot(dot(a1, b, v128.and(i16x8.shr_u(v1, 8), digits), dtype), d, i16x8.shr_u(v1, 12), dtype);
+          }
           w += 32;
         }
         x -= 16;
       }
-      const d = v128.load32_splat(x, ACTIVATION_SCALE), h = v128.load(panel);
-      let s0 = isSuper ? v128.load(scales) : firstFour(h), s1 = isSuper ? v128.load(scales, 16) : lastFour(h);
-      if (!isSuper && hasSubnormals(h)) {
+      const d = scaleOfRow(x), h = v128.load(panel);
+      let s0 = isSuper(dtype) ? v128.load(scales) : firstFour(h), s1 = isSuper(dtype) ? v128.load(scales, 16) : lastFour(h);
+      if (!isSuper(dtype) && hasSubnormals(h)) {
         s0 = putRight(s0);
         s1 = putRight(s1);
       }
-      c0 = f32x4.add(c0, f32x4.mul(f32x4.convert_i32x4_s(a0), f32x4.mul(s0, d)));
-      c1 = f32x4.add(c1, f32x4.mul(f32x4.convert_i32x4_s(a1), f32x4.mul(s1, d)));
-      if (hasMinimum) {
-        const total = v128.load32_splat(x, ACTIVATION_TOTAL), l = v128.load(panel, 16);
-        let m0 = isSuper ? v128.load(scales, 32) : firstFour(l), m1 = isSuper ? v128.load(scales, 48) : lastFour(l);
-        if (!isSuper && hasSubnormals(l)) {
+      c0 = madd(total(a0, dtype), f32x4.mul(s0, d), c0);
+      c1 = madd(total(a1, dtype), f32x4.mul(s1, d), c1);
+      if (hasMinimum(dtype)) {
+        const all = RELAXED ? v128.load32_splat(x, NARROW_TOTAL) : v128.load32_splat(x, WIDE_TOTAL), l = v128.load(panel, 16);
+        let m0 = isSuper(dtype) ? v128.load(scales, 32) : firstFour(l), m1 = isSuper(dtype) ? v128.load(scales, 48) : lastFour(l);
+        if (!isSuper(dtype) && hasSubnormals(l)) {
           m0 = putRight(m0);
           m1 = putRight(m1);
         }
-        c0 = f32x4.add(c0, f32x4.mul(m0, total));
-        c1 = f32x4.add(c1, f32x4.mul(m1, total));
+        if (RELAXED && hasFifths(dtype)) {
+          m0 = minimumAround(s0, m0);
+          m1 = minimumAround(s1, m1);
+        }
+        c0 = madd(m0, all, c0);
+        c1 = madd(m1, all, c1);
       }
       scales += 64;
-      x += ACTIVATION_BYTES;
+      x += ACTIVATION_STEP;
     }
   }
   v128.store(y, c0);
   v128.store(y, c1, 16);
 }
 
+/** The scale of a block of activations, for formats other than Q8_0. */
+// @ts-ignore: decorator
+@inline function scaleOfRow(x: usize): v128 {
+  return RELAXED ? v128.load32_splat(x, NARROW_SCALE) : v128.load32_splat(x, WIDE_SCALE);
+}
+
 /** Σq of eighths a and b, and of c and d, as 16-bit numbers. */
 // @ts-ignore: decorator
 @inline function sumsOfHalves(x: usize): v128 {
-  return i16x8.add(v128.load32_splat(x, ACTIVATION_SUMS), v128.load32_splat(x, ACTIVATION_SUMS + 4));
+  return i16x8.add(v128.load32_splat(x, WIDE_SUMS), v128.load32_splat(x, WIDE_SUMS + 4));
 }
 
 /** The sums of 32 weights of fifths and nibbles, of rows 0 … 3 or 4 … 7: for all eight at once there aren't registers enough. */
 // @ts-ignore: decorator
-@inline function fifths(x: usize, p: usize, start: v128): v128 {
+@inline function fifths(x: usize, p: usize, start: v128, dtype: i32): v128 {
   const digits = v128.load(MASKS, 16), bytes = v128.load(MASKS, 32), bits = v128.load(MASKS, 48);
   let sum = start, h = v128.load(p);
   for (const end = x + 16; x < end; x += 4) {
     const v = v128.load(p, 32);
     const b = v128.or(v128.and(v, digits), v128.and(i16x8.shl(h, 4), bits)), d = v128.or(v128.and(i16x8.shr_u(v, 4), digits), v128.and(h, bits));
-    sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.load32_splat(x, 16), i16x8.shr_u(b, 8)));
-    sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.load32_splat(x), v128.and(b, bytes)));
-    sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.load32_splat(x, 48), i16x8.shr_u(d, 8)));
-    sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.load32_splat(x, 32), v128.and(d, bytes)));
+    if (RELAXED) {
+      sum = dot(dot(sum, v128.load32_splat(x), b, dtype), v128.load32_splat(x, 16), d, dtype);
+    } else {
+      sum = dot(dot(sum, v128.load32_splat(x, 16), i16x8.shr_u(b, 8), dtype), v128.load32_splat(x), v128.and(b, bytes), dtype);
+      sum = dot(dot(sum, v128.load32_splat(x, 48), i16x8.shr_u(d, 8), dtype), v128.load32_splat(x, 32), v128.and(d, bytes), dtype);
+    }
     h = i16x8.shr_u(h, 1);
     p += 32;
   }
@@ -190,7 +171,7 @@ export function singlePairs(y: usize, x: usize, w: usize, blocks: i32, init: usi
       pairs(y, x, p, scales);
       pairs(y + 16, x, p + 16, scales + 16);
       scales += 64;
-      x += ACTIVATION_BYTES;
+      x += ACTIVATION_STEP;
     }
   }
 }
@@ -199,19 +180,23 @@ export function singlePairs(y: usize, x: usize, w: usize, blocks: i32, init: usi
 // @ts-ignore: decorator
 @inline function pairs(y: usize, x: usize, p: usize, scales: usize): void {
   const digits = v128.load(MASKS, 16), bytes = v128.load(MASKS, 32), bits = v128.load(MASKS, 64);
-  const sums = sumsOfHalves(x), scale = v128.load32_splat(x, ACTIVATION_SCALE);
-  let s0 = i32x4.dot_i16x8_s(sums, v128.load(OFFSETS, 64)), s1 = i32x4.dot_i16x8_s(sums, v128.load(OFFSETS, 80)), h0 = v128.load(p), h1 = v128.load(p, 32);
+  const scale = scaleOfRow(x);
+  let s0 = RELAXED ? startOf(x, Q6_K, false) : i32x4.dot_i16x8_s(sumsOfHalves(x), v128.load(OFFSETS, 64));
+  let s1 = RELAXED ? startOf(x, Q6_K, true) : i32x4.dot_i16x8_s(sumsOfHalves(x), v128.load(OFFSETS, 80)), h0 = v128.load(p), h1 = v128.load(p, 32);
   for (const end = x + 16; x < end; x += 4) {
     const v = v128.load(p, 64);
     const b = v128.or(v128.and(v, digits), v128.and(i16x8.shl(h0, 4), bits)), d = v128.or(v128.and(i16x8.shr_u(v, 4), digits), v128.and(i16x8.shl(h1, 4), bits));
-    s0 = i32x4.add(s0, i32x4.dot_i16x8_s(v128.load32_splat(x, 16), i16x8.shr_u(b, 8)));
-    s0 = i32x4.add(s0, i32x4.dot_i16x8_s(v128.load32_splat(x), v128.and(b, bytes)));
-    s1 = i32x4.add(s1, i32x4.dot_i16x8_s(v128.load32_splat(x, 48), i16x8.shr_u(d, 8)));
-    s1 = i32x4.add(s1, i32x4.dot_i16x8_s(v128.load32_splat(x, 32), v128.and(d, bytes)));
+    if (RELAXED) {
+      s0 = dot(s0, v128.load32_splat(x), b, Q6_K);
+      s1 = dot(s1, v128.load32_splat(x, 16), d, Q6_K);
+    } else {
+      s0 = dot(dot(s0, v128.load32_splat(x, 16), i16x8.shr_u(b, 8), Q6_K), v128.load32_splat(x), v128.and(b, bytes), Q6_K);
+      s1 = dot(dot(s1, v128.load32_splat(x, 48), i16x8.shr_u(d, 8), Q6_K), v128.load32_splat(x, 32), v128.and(d, bytes), Q6_K);
+    }
     h0 = i16x8.shr_u(h0, 2);
     h1 = i16x8.shr_u(h1, 2);
     p += 32;
   }
-  const c = f32x4.add(v128.load(y), f32x4.mul(f32x4.convert_i32x4_s(s0), f32x4.mul(v128.load(scales), scale)));
-  v128.store(y, f32x4.add(c, f32x4.mul(f32x4.convert_i32x4_s(s1), f32x4.mul(v128.load(scales, 32), scale))));
+  const c = madd(total(s0, Q6_K), f32x4.mul(v128.load(scales), scale), v128.load(y));
+  v128.store(y, madd(total(s1, Q6_K), f32x4.mul(v128.load(scales, 32), scale), c));
 }

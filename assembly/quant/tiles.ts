@@ -5,74 +5,49 @@
 //   c[i][j] += minimum[j] · (d[i]·Σq)                                 where the format has minimums
 //
 // The blocks are those of the scales: 32 positions, or 16 (Halves). c holds the sums in between: R rows of 8 floats, `ldc` bytes apart.
-import { ACTIVATION_BYTES, ACTIVATION_SCALE, ACTIVATION_TOTAL } from './activation';
-import { UNIT_BYTES } from './decode';
+import { madd } from '../simd/arithmetic';
+import { Q6_K } from '../simd/dtype';
+import { ACTIVATION_STEP, ACTIVATION_WIDE } from './activation';
+import { NARROW_SCALE, NARROW_TOTAL } from './activation8';
+import { WIDE_SCALE, WIDE_TOTAL } from './activation12';
+import { halfBytes, unitBytes } from './decode';
+import { hasMinimum, isWide } from './formats';
+import { dot, startOf, total } from './products';
 
-/** Where sums start: from memory, since from a constant V8 up to Node 22 loses a third of the speed. */
-const ZEROS: usize = memory.data<i32>([0, 0, 0, 0], 16);
-
-/** What a unit is made of: traits, whose methods are constants. `changetype<Kind>(0)` is an instance. */
-@unmanaged export class Plain {
-  // @ts-ignore: decorator
-  @inline get halves(): bool { return false; }
-  // @ts-ignore: decorator
-  @inline get minimum(): bool { return false; }
-}
-
-@unmanaged export class Minimum {
-  // @ts-ignore: decorator
-  @inline get halves(): bool { return false; }
-  // @ts-ignore: decorator
-  @inline get minimum(): bool { return true; }
-}
-
-@unmanaged export class Halves {
-  // @ts-ignore: decorator
-  @inline get halves(): bool { return true; }
-  // @ts-ignore: decorator
-  @inline get minimum(): bool { return false; }
-}
-
-export function tile1x8<K>(c: usize, x: usize, units: usize, count: i32, init: usize): void {
+export function tile1x8<F>(c: usize, x: usize, units: usize, count: i32, init: usize): void {
+  const dtype = changetype<F>(0).dtype;
+  if (isWide(dtype)) x += ACTIVATION_WIDE;
   start(c, init);
-  for (const end = units + <usize>count * UNIT_BYTES; units < end; units += UNIT_BYTES) {
-    if (changetype<K>(0).halves) {
-      sums1<K>(c, x, units, 256, ACTIVATION_SCALE);
-      sums1<K>(c, x + 32, units + 288, 256, ACTIVATION_SCALE - 32);
-    } else {
-      sums1<K>(c, x, units, 512, ACTIVATION_SCALE);
-    }
-    x += ACTIVATION_BYTES;
+  for (const end = units + <usize>count * unitBytes(dtype); units < end; units += unitBytes(dtype)) {
+    sums1<F>(c, x, units, false);
+    if (dtype == Q6_K) sums1<F>(c, x, units + halfBytes(dtype) + 32, true);
+    x += ACTIVATION_STEP;
   }
 }
 
-export function tile2x8<K>(c: usize, ldc: usize, x: usize, ldx: usize, units: usize, count: i32, init: usize, ldi: usize): void {
+export function tile2x8<F>(c: usize, ldc: usize, x: usize, ldx: usize, units: usize, count: i32, init: usize, ldi: usize): void {
+  const dtype = changetype<F>(0).dtype;
+  if (isWide(dtype)) x += ACTIVATION_WIDE;
   start(c, init);
   start(c + ldc, init + ldi);
-  for (const end = units + <usize>count * UNIT_BYTES; units < end; units += UNIT_BYTES) {
-    if (changetype<K>(0).halves) {
-      sums2<K>(c, ldc, x, ldx, units, 256, ACTIVATION_SCALE);
-      sums2<K>(c, ldc, x + 32, ldx, units + 288, 256, ACTIVATION_SCALE - 32);
-    } else {
-      sums2<K>(c, ldc, x, ldx, units, 512, ACTIVATION_SCALE);
-    }
-    x += ACTIVATION_BYTES;
+  for (const end = units + <usize>count * unitBytes(dtype); units < end; units += unitBytes(dtype)) {
+    sums2<F>(c, ldc, x, ldx, units, false);
+    if (dtype == Q6_K) sums2<F>(c, ldc, x, ldx, units + halfBytes(dtype) + 32, true);
+    x += ACTIVATION_STEP;
   }
 }
 
-export function tile4x8<K>(c: usize, ldc: usize, x: usize, ldx: usize, units: usize, count: i32, init: usize, ldi: usize): void {
+export function tile4x8<F>(c: usize, ldc: usize, x: usize, ldx: usize, units: usize, count: i32, init: usize, ldi: usize): void {
+  const dtype = changetype<F>(0).dtype;
+  if (isWide(dtype)) x += ACTIVATION_WIDE;
   start(c, init);
   start(c + ldc, init + ldi);
   start(c + 2 * ldc, init + 2 * ldi);
   start(c + 3 * ldc, init + 3 * ldi);
-  for (const end = units + <usize>count * UNIT_BYTES; units < end; units += UNIT_BYTES) {
-    if (changetype<K>(0).halves) {
-      sums4<K>(c, ldc, x, ldx, units, 256, ACTIVATION_SCALE);
-      sums4<K>(c, ldc, x + 32, ldx, units + 288, 256, ACTIVATION_SCALE - 32);
-    } else {
-      sums4<K>(c, ldc, x, ldx, units, 512, ACTIVATION_SCALE);
-    }
-    x += ACTIVATION_BYTES;
+  for (const end = units + <usize>count * unitBytes(dtype); units < end; units += unitBytes(dtype)) {
+    sums4<F>(c, ldc, x, ldx, units, false);
+    if (dtype == Q6_K) sums4<F>(c, ldc, x, ldx, units + halfBytes(dtype) + 32, true);
+    x += ACTIVATION_STEP;
   }
 }
 
@@ -82,76 +57,83 @@ export function tile4x8<K>(c: usize, ldc: usize, x: usize, ldx: usize, units: us
   v128.store(c, v128.load(init, 16), 16);
 }
 
-// One block: `bytes` of steps, followed by the scales; the scale of the activations stands `scale` bytes behind them.
+// One block, or its second half: steps, followed by the scales.
 
 // @ts-ignore: decorator
-@inline function sums1<K>(c: usize, x: usize, w: usize, bytes: usize, scale: usize): void {
-  let a0 = v128.load(ZEROS), a1 = a0;
-  const tail = x;
+@inline function sums1<F>(c: usize, x: usize, w: usize, second: bool): void {
+  const dtype = changetype<F>(0).dtype, bytes = halfBytes(dtype) << (dtype == Q6_K ? 0 : 1), row = x;
+  let a0 = startOf(row, dtype, second), a1 = a0;
+  if (second) x += isWide(dtype) ? 32 : 16;
   for (const end = w + bytes; w < end; w += 32) {
     const a = v128.load32_splat(x);
-    a0 = i32x4.add(a0, i32x4.dot_i16x8_s(a, v128.load(w)));
-    a1 = i32x4.add(a1, i32x4.dot_i16x8_s(a, v128.load(w, 16)));
+    a0 = dot(a0, a, v128.load(w), dtype);
+    a1 = dot(a1, a, v128.load(w, 16), dtype);
     x += 4;
   }
-  add<K>(c, tail, scale, w, a0, a1);
+  const s0 = v128.load(w), s1 = v128.load(w, 16), l0 = v128.load(w, 32), l1 = v128.load(w, 48);
+  add<F>(c, row, a0, a1, s0, s1, l0, l1);
 }
 
 // @ts-ignore: decorator
-@inline function sums2<K>(c: usize, ldc: usize, x: usize, ldx: usize, w: usize, bytes: usize, scale: usize): void {
-  let a0 = v128.load(ZEROS), a1 = a0, b0 = a0, b1 = a0;
-  const tail = x;
+@inline function sums2<F>(c: usize, ldc: usize, x: usize, ldx: usize, w: usize, second: bool): void {
+  const dtype = changetype<F>(0).dtype, bytes = halfBytes(dtype) << (dtype == Q6_K ? 0 : 1), row = x;
+  let a0 = startOf(row, dtype, second), a1 = a0, b0 = startOf(row + ldx, dtype, second), b1 = b0;
+  if (second) x += isWide(dtype) ? 32 : 16;
   for (const end = w + bytes; w < end; w += 32) {
     const w0 = v128.load(w), w1 = v128.load(w, 16);
     const a = v128.load32_splat(x), b = v128.load32_splat(x + ldx);
-    a0 = i32x4.add(a0, i32x4.dot_i16x8_s(a, w0));
-    a1 = i32x4.add(a1, i32x4.dot_i16x8_s(a, w1));
-    b0 = i32x4.add(b0, i32x4.dot_i16x8_s(b, w0));
-    b1 = i32x4.add(b1, i32x4.dot_i16x8_s(b, w1));
+    a0 = dot(a0, a, w0, dtype);
+    a1 = dot(a1, a, w1, dtype);
+    b0 = dot(b0, b, w0, dtype);
+    b1 = dot(b1, b, w1, dtype);
     x += 4;
   }
-  add<K>(c, tail, scale, w, a0, a1);
-  add<K>(c + ldc, tail + ldx, scale, w, b0, b1);
+  const s0 = v128.load(w), s1 = v128.load(w, 16), l0 = v128.load(w, 32), l1 = v128.load(w, 48);
+  add<F>(c, row, a0, a1, s0, s1, l0, l1);
+  add<F>(c + ldc, row + ldx, b0, b1, s0, s1, l0, l1);
 }
 
 // @ts-ignore: decorator
-@inline function sums4<K>(c: usize, ldc: usize, x: usize, ldx: usize, w: usize, bytes: usize, scale: usize): void {
+@inline function sums4<F>(c: usize, ldc: usize, x: usize, ldx: usize, w: usize, second: bool): void {
+  const dtype = changetype<F>(0).dtype, bytes = halfBytes(dtype) << (dtype == Q6_K ? 0 : 1), row = x;
   const ldx2 = ldx << 1, ldx3 = ldx2 + ldx;
-  let a0 = v128.load(ZEROS), a1 = a0, b0 = a0, b1 = a0;
-  let d0 = a0, d1 = a0, e0 = a0, e1 = a0;
-  const tail = x;
+  let a0 = startOf(row, dtype, second), a1 = a0, b0 = startOf(row + ldx, dtype, second), b1 = b0;
+  let d0 = startOf(row + ldx2, dtype, second), d1 = d0, e0 = startOf(row + ldx3, dtype, second), e1 = e0;
+  if (second) x += isWide(dtype) ? 32 : 16;
   for (const end = w + bytes; w < end; w += 32) {
     const w0 = v128.load(w), w1 = v128.load(w, 16);
     const a = v128.load32_splat(x);
-    a0 = i32x4.add(a0, i32x4.dot_i16x8_s(a, w0));
-    a1 = i32x4.add(a1, i32x4.dot_i16x8_s(a, w1));
+    a0 = dot(a0, a, w0, dtype);
+    a1 = dot(a1, a, w1, dtype);
     const b = v128.load32_splat(x + ldx);
-    b0 = i32x4.add(b0, i32x4.dot_i16x8_s(b, w0));
-    b1 = i32x4.add(b1, i32x4.dot_i16x8_s(b, w1));
+    b0 = dot(b0, b, w0, dtype);
+    b1 = dot(b1, b, w1, dtype);
     const d = v128.load32_splat(x + ldx2);
-    d0 = i32x4.add(d0, i32x4.dot_i16x8_s(d, w0));
-    d1 = i32x4.add(d1, i32x4.dot_i16x8_s(d, w1));
+    d0 = dot(d0, d, w0, dtype);
+    d1 = dot(d1, d, w1, dtype);
     const e = v128.load32_splat(x + ldx3);
-    e0 = i32x4.add(e0, i32x4.dot_i16x8_s(e, w0));
-    e1 = i32x4.add(e1, i32x4.dot_i16x8_s(e, w1));
+    e0 = dot(e0, e, w0, dtype);
+    e1 = dot(e1, e, w1, dtype);
     x += 4;
   }
-  add<K>(c, tail, scale, w, a0, a1);
-  add<K>(c + ldc, tail + ldx, scale, w, b0, b1);
-  add<K>(c + 2 * ldc, tail + ldx2, scale, w, d0, d1);
-  add<K>(c + 3 * ldc, tail + ldx3, scale, w, e0, e1);
+  const s0 = v128.load(w), s1 = v128.load(w, 16), l0 = v128.load(w, 32), l1 = v128.load(w, 48);
+  add<F>(c, row, a0, a1, s0, s1, l0, l1);
+  add<F>(c + ldc, row + ldx, b0, b1, s0, s1, l0, l1);
+  add<F>(c + 2 * ldc, row + ldx2, d0, d1, s0, s1, l0, l1);
+  add<F>(c + 3 * ldc, row + ldx3, e0, e1, s0, s1, l0, l1);
 }
 
-/** The sums of one block of one row into c; `scales` are the block's. */
+/** The sums of one block of one row into c; s and l are the block's scales and minimums. */
 // @ts-ignore: decorator
-@inline function add<K>(c: usize, x: usize, scale: usize, scales: usize, a0: v128, a1: v128): void {
-  const d = v128.load32_splat(x + scale);
-  let c0 = f32x4.add(v128.load(c), f32x4.mul(f32x4.convert_i32x4_s(a0), f32x4.mul(v128.load(scales), d)));
-  let c1 = f32x4.add(v128.load(c, 16), f32x4.mul(f32x4.convert_i32x4_s(a1), f32x4.mul(v128.load(scales, 16), d)));
-  if (changetype<K>(0).minimum) {
-    const total = v128.load32_splat(x, ACTIVATION_TOTAL);
-    c0 = f32x4.add(c0, f32x4.mul(v128.load(scales, 32), total));
-    c1 = f32x4.add(c1, f32x4.mul(v128.load(scales, 48), total));
+@inline function add<F>(c: usize, x: usize, a0: v128, a1: v128, s0: v128, s1: v128, l0: v128, l1: v128): void {
+  const dtype = changetype<F>(0).dtype;
+  const d = isWide(dtype) ? v128.load32_splat(x, WIDE_SCALE) : v128.load32_splat(x, NARROW_SCALE);
+  let c0 = madd(total(a0, dtype), f32x4.mul(s0, d), v128.load(c));
+  let c1 = madd(total(a1, dtype), f32x4.mul(s1, d), v128.load(c, 16));
+  if (hasMinimum(dtype)) {
+    const all = isWide(dtype) ? v128.load32_splat(x, WIDE_TOTAL) : v128.load32_splat(x, NARROW_TOTAL);
+    c0 = madd(l0, all, c0);
+    c1 = madd(l1, all, c1);
   }
   v128.store(c, c0);
   v128.store(c, c1, 16);

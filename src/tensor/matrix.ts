@@ -27,7 +27,7 @@ export const blockWeights = (dtype: DtypeCode): number => BLOCKS[dtype]![0];
 export const rowBytes = (count: number, dtype: DtypeCode): number => (count / BLOCKS[dtype]![0]) * BLOCKS[dtype]![1];
 
 /** Bytes of a row of k activations as `quantizeRows` leaves them: the layout is that of assembly/quant/activation.ts. */
-export const activationBytes = (k: number): number => (k / 32) * 80;
+export const activationBytes = (k: number): number => (k / 32) * 128;
 
 /** The name in a file's header of a dtype's code. */
 export const dtypeName = (dtype: DtypeCode): DtypeName => NAMES[dtype]!;

@@ -129,7 +129,7 @@ export class KnownAnswers {
     // What follows lies where the source was: only packed weights and activations stay.
     this.#next = mark;
     const w = this.#take(Math.ceil(OUTPUTS / 8) * 8 * rowBytes);
-    const q = this.#take((MOST_ROWS * k * 80) / 32);
+    const q = this.#take((MOST_ROWS * k * 128) / 32);
     const again = this.#next;
     kernels.quantizeRows(q, this.#floats(x), k, MOST_ROWS, k);
     kernels.pack(w, this.#bytes(data), OUTPUTS, k, dtype);

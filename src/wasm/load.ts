@@ -148,7 +148,7 @@ function test(kernels: Kernels, memory: WebAssembly.Memory, thorough: boolean): 
   const answers = new KnownAnswers(kernels, memory, thorough);
   const start = performance.now();
   let wrong = answers.check();
-  for (let round = 1; thorough && wrong === null && round < WARM_ROUNDS && performance.now() - start < WARM_MS; round++) wrong = answers.check();
+  for (let round = 1; thorough && wrong === null && round < WARM_ROUNDS && (round < 3 || performance.now() - start < WARM_MS); round++) wrong = answers.check();
   answers.dispose();
   if (wrong !== null) throw new LorikeetError('wasm/self-test', `The kernels compute wrongly on this engine: ${wrong}.`, { found: wrong });
 }

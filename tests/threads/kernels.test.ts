@@ -54,7 +54,7 @@ function product(m: number, n: number, k: number, from = 0, to = n, bias = false
 function quantizedProduct(m: number, n: number, k: number, dtype: number, bytes: number, from = 0, to = n): Work {
   return ({ kernels }, b) => {
     const [rows, x] = [b.f32(Math.ceil(n / 8) * 8 * k), b.f32(m * k)];
-    const [w, q] = [b.bytes(Math.ceil(n / 8) * 8 * (k / 32) * bytes), b.bytes(m * (k / 32) * 80)];
+    const [w, q] = [b.bytes(Math.ceil(n / 8) * 8 * (k / 32) * bytes), b.bytes(m * (k / 32) * 128)];
     kernels.packRounded(w, rows, n, k, dtype);
     kernels.quantizeRows(q, x, k, m, k);
     kernels.matmulQuantized(b.f32(m * n), n, q, w, b.f32(n), 0, m, n, k, dtype, from, to);

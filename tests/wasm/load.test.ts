@@ -159,11 +159,11 @@ test('products that go wrong only after the kernels are warm are found, too', as
   let calls = 0;
   const tired = (kernel: (...args: number[]) => unknown, memory: WebAssembly.Memory) => (...args: number[]): void => {
     kernel(...args);
-    if (++calls > 200) new Uint32Array(memory.buffer, args[0])[0]! ^= 1;
+    if (++calls > 100) new Uint32Array(memory.buffer, args[0])[0]! ^= 1;
   };
   const { build, why } = await withKernel('matmulQuantized', tired, () => backendOf());
   assert.is(build, 'simd'); // its test asks for no such product
-  for (const relaxed of ['relaxed', 'relaxed-dot']) assert.match(why[relaxed]!, /gave other bits once it was compiled for speed|matmulQuantized of Q8_0/);
+  for (const relaxed of ['relaxed', 'relaxed-dot']) assert.match(why[relaxed]!, /gave other bits once it was compiled for speed|matmulQuantized of Q\d_/);
 });
 
 test('a kernel that stops is a kernel that computes wrongly', async () => {
