@@ -1,4 +1,4 @@
-import { instantiate } from '@assemblyscript/loader';
+import { instantiate, instantiateSync } from '@assemblyscript/loader';
 import { LorikeetError } from '../errors.js';
 import { accepts, BUILDS, type BuildName } from './build.js';
 import { KnownAnswers } from './known-answers.js';
@@ -138,7 +138,9 @@ async function compile(bytes: BufferSource): Promise<WebAssembly.Module> {
 
 async function instance(module: WebAssembly.Module, { shared, memory: makeMemory, threadLost }: Room): Promise<Omit<Loaded, 'build' | 'why'>> {
   const memory = makeMemory(shared);
-  const { instance: { exports } } = await instantiate(module, { env: { memory, ...(threadLost && { threadLost }) } });
+  // `instantiate` asks whether it was given a Response, for which Node loads all of fetch: 25 ms. On a page, which has it loaded, an instance mustn't be made in one go.
+  const make = 'document' in globalThis ? instantiate : instantiateSync;
+  const { instance: { exports } } = await make(module, { env: { memory, ...(threadLost && { threadLost }) } });
   // The instance's own exports: the loader's copies of them take rest arguments, an array for every call of a kernel.
   return { kernels: exports as unknown as Kernels, module, memory, shared };
 }

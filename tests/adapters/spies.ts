@@ -21,7 +21,7 @@ export class Trap extends Error {
 /** Runs `make` (which creates a runtime or an engine) such that every kernel goes through a spy, and its heap is at hand. */
 export async function spiedOn<T>(make: () => Promise<T>, given: Partial<Spy> = {}): Promise<{ made: T; spy: Spy }> {
   const spy: Spy = { trap: null, called: null, heap: undefined as unknown as Heap, ...given };
-  const { instantiate } = WebAssembly;
+  const { Instance } = WebAssembly;
   const { tryReserve } = Heap.prototype;
   const spied = (instance: WebAssembly.Instance): WebAssembly.Instance => ({
     exports: Object.fromEntries(Object.entries(instance.exports).map(([name, kernel]) => [name, (...args: number[]): unknown => {
@@ -30,7 +30,7 @@ export async function spiedOn<T>(make: () => Promise<T>, given: Partial<Spy> = {
       return (kernel as (...args: number[]) => unknown)(...args);
     }])),
   });
-  WebAssembly.instantiate = (async (module: WebAssembly.Module, imports: WebAssembly.Imports) => spied(await instantiate(module, imports))) as unknown as typeof instantiate;
+  WebAssembly.Instance = function (module: WebAssembly.Module, imports: WebAssembly.Imports) { return spied(new Instance(module, imports)); } as unknown as typeof Instance;
   Heap.prototype.tryReserve = function (bytes) {
     spy.heap = this;
     return tryReserve.call(this, bytes);
@@ -38,7 +38,7 @@ export async function spiedOn<T>(make: () => Promise<T>, given: Partial<Spy> = {
   try {
     return { made: await make(), spy };
   } finally {
-    WebAssembly.instantiate = instantiate;
+    WebAssembly.Instance = Instance;
     Heap.prototype.tryReserve = tryReserve;
   }
 }

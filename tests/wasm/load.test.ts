@@ -63,17 +63,17 @@ function forget(): void {
   reopen();
 }
 
-/** What WebAssembly.instantiate makes, with one kernel exchanged, while `work` runs. */
+/** What WebAssembly.Instance makes, with one kernel exchanged, while `work` runs. */
 async function withKernel<T>(name: string, exchange: (kernel: (...args: number[]) => unknown, memory: WebAssembly.Memory) => (...args: number[]) => unknown, work: () => Promise<T>): Promise<T> {
-  const { instantiate } = WebAssembly;
-  WebAssembly.instantiate = (async (module: WebAssembly.Module, imports: { env: { memory: WebAssembly.Memory } }) => {
-    const { exports } = await instantiate(module, imports);
+  const { Instance } = WebAssembly;
+  WebAssembly.Instance = function (module: WebAssembly.Module, imports: { env: { memory: WebAssembly.Memory } }) {
+    const { exports } = new Instance(module, imports);
     return { exports: { ...exports, [name]: exchange(exports[name] as (...args: number[]) => unknown, imports.env.memory) } };
-  }) as unknown as typeof instantiate;
+  } as unknown as typeof Instance;
   try {
     return await work();
   } finally {
-    WebAssembly.instantiate = instantiate;
+    WebAssembly.Instance = Instance;
   }
 }
 
