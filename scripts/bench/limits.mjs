@@ -2,29 +2,33 @@
 // read of memory.
 import binaryen from 'binaryen';
 
-/**
- * The tile of our own product without its weights: 4 rows by 8 outputs. More sums, or more factors held, run at half the speed in V8: it spills.
- */
-const SPLATS = 4;
-const FACTORS = 2;
-const SUMS = FACTORS * SPLATS;
+/** The tiles of our own products without their weights, rows by vectors of outputs: more sums, or more factors held, run at half the speed in V8, which spills them. */
+const TILES = { simd: [4, 2], relaxed: [6, 2] };
 const each = (count, text, separator = '\n    ') => Array.from({ length: count }, (_, i) => text(i)).join(separator);
+const ADD = {
+  simd: (sum, x, w) => `(f32x4.add ${sum} (f32x4.mul ${x} ${w}))`,
+  relaxed: (sum, x, w) => `(f32x4.relaxed_madd ${x} ${w} ${sum})`,
+};
 
 /**
  * c[i][j] += x[i]·w[j] with all of c and w in registers; x comes, as in a product, from the first-level cache, since a product of two registers that never change
  * would be taken out of the loop. Sums start from memory: from a constant, Node 20 and 22 lose a third of the speed.
  */
-const registers = `
+function registers(build) {
+  const [splats, factors] = TILES[build];
+  const sums = splats * factors;
+  return `
   (func (export "registers") (param $count i32) (result f32) (local $x v128) (local $at i32)
-    ${each(SUMS, (i) => `(local $c${i} v128)`, ' ')} ${each(FACTORS, (j) => `(local $w${j} v128)`, ' ')}
-    ${each(SUMS, (i) => `(local.set $c${i} (v128.load offset=${16 * i} (i32.const 0)))`)}
-    ${each(FACTORS, (j) => `(local.set $w${j} (v128.load offset=${256 + 16 * j} (i32.const 0)))`)}
+    ${each(sums, (i) => `(local $c${i} v128)`, ' ')} ${each(factors, (j) => `(local $w${j} v128)`, ' ')}
+    ${each(sums, (i) => `(local.set $c${i} (v128.load offset=${16 * i} (i32.const 0)))`)}
+    ${each(factors, (j) => `(local.set $w${j} (v128.load offset=${256 + 16 * j} (i32.const 0)))`)}
     (loop $again
-      ${each(SPLATS, (i) => `(local.set $x (v128.load32_splat offset=${1024 + 4 * i} (local.get $at)))
-      ${each(FACTORS, (j) => { const c = `$c${i * FACTORS + j}`; return `(local.set ${c} (f32x4.add (local.get ${c}) (f32x4.mul (local.get $x) (local.get $w${j}))))`; }, '\n      ')}`, '\n      ')}
-      (local.set $at (i32.and (i32.add (local.get $at) (i32.const ${SPLATS * 4})) (i32.const 4095)))
+      ${each(splats, (i) => `(local.set $x (v128.load32_splat offset=${1024 + 4 * i} (local.get $at)))
+      ${each(factors, (j) => { const c = `$c${i * factors + j}`; return `(local.set ${c} ${ADD[build](`(local.get ${c})`, '(local.get $x)', `(local.get $w${j})`)})`; }, '\n      ')}`, '\n      ')}
+      (local.set $at (i32.and (i32.add (local.get $at) (i32.const ${splats * 4})) (i32.const 4095)))
       (br_if $again (local.tee $count (i32.sub (local.get $count) (i32.const 1)))))
-    (f32x4.extract_lane 0 ${Array.from({ length: SUMS }, (_, i) => `(local.get $c${i})`).reduce((sum, c) => `(f32x4.add ${sum} ${c})`)}))`;
+    (f32x4.extract_lane 0 ${Array.from({ length: sums }, (_, i) => `(local.get $c${i})`).reduce((sum, c) => `(f32x4.add ${sum} ${c})`)}))`;
+}
 
 /** Reads [from, to) by 128 bytes a step, into four sums. */
 const LANES = 8;
@@ -38,14 +42,17 @@ const read = `
 /** Bytes of memory that the read loop may be given. */
 export const MOST_BYTES = 256 * 2 ** 20;
 
-/** @returns `registers(count)`, whose floating-point operations `flops(count)` counts, and `read(bytes)` */
-export async function machineLimits() {
-  const module = binaryen.parseText(`(module (memory (export "memory") ${MOST_BYTES / 65536}) ${registers} ${read})`);
+/**
+ * @param build simd multiplies, then adds; relaxed does both in one instruction where the machine has it
+ * @returns `registers(count)`, whose floating-point operations `flops(count)` counts, and `read(bytes)`
+ */
+export async function machineLimits(build = 'simd') {
+  const module = binaryen.parseText(`(module (memory (export "memory") ${MOST_BYTES / 65536}) ${registers(build)} ${read})`);
   module.setFeatures(binaryen.Features.All);
   const binary = module.emitBinary();
   module.dispose();
   const { instance } = await WebAssembly.instantiate(binary);
   const { memory, registers: run, read: pass } = instance.exports;
   new Float32Array(memory.buffer).fill(2 ** -20); // written once: pages that never were may all be one and the same
-  return { registers: (count) => run(count), flops: (count) => count * SUMS * 4 * 2, read: (bytes) => pass(0, bytes) };
+  return { registers: (count) => run(count), flops: (count) => count * TILES[build][0] * TILES[build][1] * 4 * 2, read: (bytes) => pass(0, bytes) };
 }

@@ -15,12 +15,14 @@ export function plots({ when, machine, versions, sections }) {
 /** Low quartile, median and high quartile of those that were measured. */
 const stretch = (values) => [0.25, 0.5, 0.75].map((q) => quantile(values.filter((value) => value !== null), q));
 
-function matmul({ rows }, from) {
+function matmul(result, from) {
   const rates = (row, name) => row.samples[name].map((us) => (2 * row.m * row.size * row.size) / us / 1e3);
   const series = [['ours', 'lorikeet', 'a'], ['ort', 'onnxruntime-web', 'c'], ['tfjs', 'tfjs-backend-wasm', 'd']];
   return bars({
-    title: 'f32 products, M rows by K = N, one thread, GF/s', from, series: series.map(([, name, colour]) => ({ name, colour })),
-    groups: rows.map((row) => ({ label: [`M ${row.m}`, row.size], values: series.map(([name]) => stretch(rates(row, name))), mark: median(rates(row, 'registers')) })), mark: 'register loop',
+    title: 'f32 products, M rows by K = N, one thread, GF/s; R: relaxed SIMD, Node 24', from, series: series.map(([, name, colour]) => ({ name, colour })), mark: 'register loop',
+    groups: Object.entries(result).flatMap(([build, { rows }]) => rows.map((row) => ({
+      label: [`${build === 'relaxed' ? 'R ' : ''}M ${row.m}`, row.size], values: series.map(([name]) => stretch(rates(row, name))), mark: median(rates(row, 'registers')),
+    }))),
   });
 }
 

@@ -6,17 +6,16 @@ const missingLines = (groups) => {
   return all.length === 0 ? [] : ['', `Not measured: ${all.join(' ')}`];
 };
 
-function matmul({ rows, calls, memory }) {
-  const large = rows.filter(({ m }) => m >= 64);
-  const least = (name) => Math.min(...large.map((row) => row.beside[name].median));
+function matmul(result) {
+  const shapes = Object.values(result).flatMap(({ node, build, rows, ceiling }) => [...rows, ceiling].map((row) => ({ ...row, by: `${build}, Node ${node.split('.')[0]}` })));
+  const { calls, memory } = result.simd;
   return [
     '### f32 matrix products, one thread, GF/s (2 per multiply-add)', '',
-    ...table(['M', 'K = N', 'ours', '±', 'ORT-web', 'tfjs', 'register loop', 'GB/s of a read', 'ours / ORT-web', 'ours / tfjs', 'share of the bound'], rows.map((row) => [
-      row.m, row.size, fixed(row.gflops.ours, 1), percent(row.spread), fixed(row.gflops.ort, 1), fixed(row.gflops.tfjs, 1), fixed(row.gflops.registers, 1), fixed(row.gbps, 0),
-      ratioText(row.beside.ort), ratioText(row.beside.tfjs), percent(row.bound.median),
+    ...table(['build', 'M', 'K = N', 'ours', '±', 'ORT-web', 'tfjs', 'register loop', 'GB/s of a read', 'ours / ORT-web', 'ours / tfjs', 'share of the register loop', 'of the tighter bound'], shapes.map((row) => [
+      row.by, row.m, row.size, fixed(row.gflops.ours, 1), percent(row.spread), fixed(row.gflops.ort, 1), fixed(row.gflops.tfjs, 1), fixed(row.gflops.registers, 1), fixed(row.gbps, 0),
+      ratioText(row.beside.ort), ratioText(row.beside.tfjs), percent(row.ceiling.median), percent(row.bound.median),
     ])), '',
-    `From M = 64 on, at least: ${times(least('ort'))} of ORT-web, ${times(least('tfjs'))} of tfjs. Memory outside the caches: ${fixed(memory.gbps, 1)} GB/s.`,
-    `Of the peers' times, the call itself (a product of 8 × 8): ORT-web ${fixed(calls.ort.us, 0)} µs, tfjs ${fixed(calls.tfjs.us, 0)} µs.`,
+    `Memory outside the caches: ${fixed(memory.gbps, 1)} GB/s. Of the peers' times, the call itself (a product of 8 × 8): ORT-web ${fixed(calls.ort.us, 0)} µs, tfjs ${fixed(calls.tfjs.us, 0)} µs.`,
   ];
 }
 
