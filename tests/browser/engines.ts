@@ -12,7 +12,7 @@ export interface Engine {
   isolated: boolean;
   /** Why it can't be started here, or null. */
   missing(): string | null;
-  run(task: Task): Promise<EngineReport>;
+  run<T = Task, R = EngineReport>(task: T): Promise<R>;
 }
 
 /** The repository, from build/js/tests/browser. */
@@ -37,14 +37,14 @@ function browser(name: string, isolated: boolean, locate: () => string | null, h
     name,
     isolated,
     missing: () => (locate() === null ? hint : null),
-    async run(task) {
+    async run<T, R>(task: T): Promise<R> {
       const server = await servePage(root, isolated);
       const profile = mkdtempSync(join(tmpdir(), 'lorikeet-'));
       const url = `${server.origin}/tests/browser/page.html?task=${encodeURIComponent(JSON.stringify(task))}`;
       const [program, ...args] = command(locate()!, profile, url);
       const started = start(program!, args, { HOME: profile, TMPDIR: profile });
       try {
-        return await within(60, name, started, server.report, server.onSign);
+        return await within(60, name, started, server.report as Promise<R>, server.onSign);
       } finally {
         server.close();
         await started.end();
@@ -59,14 +59,14 @@ function runtime(name: string, command: () => string[] | null, hint: string, sec
     name,
     isolated: false,
     missing: () => (command() === null ? hint : null),
-    async run(task) {
+    async run<T, R>(task: T): Promise<R> {
       const [program, ...args] = command()!;
       const cache = mkdtempSync(join(tmpdir(), 'lorikeet-'));
       const started = start(program!, [...args, join(root, 'build/js/tests/browser/main.js'), JSON.stringify(task)], { LORIKEET_CACHE: cache });
       try {
         return await within(seconds, name, started, started.ended.then((code) => {
           if (code !== 0) throw new Error(`${name} ended with ${code}`);
-          return JSON.parse(started.output().trim().split('\n').at(-1)!) as EngineReport;
+          return JSON.parse(started.output().trim().split('\n').at(-1)!) as R;
         }));
       } finally {
         await started.end();
@@ -107,7 +107,7 @@ function start(program: string, args: string[], env: Record<string, string>) {
 }
 
 /** The report, or an error with the last words of an engine that was silent for `seconds`; `onSign` tells of its signs of life. */
-async function within(seconds: number, name: string, started: ReturnType<typeof start>, report: Promise<EngineReport>, onSign?: (listen: () => void) => void): Promise<EngineReport> {
+async function within<R>(seconds: number, name: string, started: ReturnType<typeof start>, report: Promise<R>, onSign?: (listen: () => void) => void): Promise<R> {
   let timer: NodeJS.Timeout;
   const late = new Promise<never>((_, reject) => { timer = setTimeout(() => reject(new Error(`${name} was silent for ${seconds} s and gave no report`)), seconds * 1000); });
   onSign?.(() => { timer.refresh(); });

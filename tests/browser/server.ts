@@ -2,7 +2,6 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
-import type { EngineReport } from './checks.js';
 
 /** What the server hands out, from the repository's root. */
 const FOLDERS = ['/build/', '/models/', '/adapters/', '/tests/'];
@@ -13,7 +12,7 @@ const ISOLATION = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-e
 export interface PageServer {
   origin: string;
   /** The first report that a page POSTs. */
-  report: Promise<EngineReport>;
+  report: Promise<unknown>;
   /** Has `listen` called at each sign that a page gives (a POST to /sign): it is at work. */
   onSign(listen: () => void): void;
   close(): void;
@@ -21,15 +20,15 @@ export interface PageServer {
 
 /** Serves the repository on a free port of this machine; `isolated`: with the two headers that a page needs for shared memory. */
 export async function servePage(root: string, isolated: boolean): Promise<PageServer> {
-  let deliver!: (report: EngineReport) => void;
-  const report = new Promise<EngineReport>((resolve) => { deliver = resolve; });
+  let deliver!: (report: unknown) => void;
+  const report = new Promise<unknown>((resolve) => { deliver = resolve; });
   let sign = () => {};
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const path = normalize(decodeURIComponent(new URL(request.url!, 'http://localhost').pathname));
     if (request.method === 'POST') {
       let body = '';
       for await (const chunk of request.setEncoding('utf8')) body += chunk;
-      if (path === '/report') deliver(JSON.parse(body) as EngineReport);
+      if (path === '/report') deliver(JSON.parse(body));
       else sign();
       response.end();
       return;
