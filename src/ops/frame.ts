@@ -7,20 +7,25 @@ export interface Entry {
   start: number;
 }
 
-/** A run of rows that belong to one sequence. */
-export interface Segment {
+/** Rows that lie one after another and are worked under one blend. */
+export interface Stretch {
   from: number;
   rows: number;
   /** Position of the first row in its sequence. */
   position: number;
+  /** The blend: entries of scale 0 are not in it. */
+  entries: readonly Entry[];
+  entryCount: number;
+}
+
+/** The rows of one sequence. */
+export interface Segment extends Stretch {
   /** Byte offset of the sequence's KV table of layer 0, and bytes from one layer's table to the next. */
   table: number;
   tableStride: number;
   /** The dtype of the KV blocks: its code in the kernels' ABI. */
   kvDtype: number;
-  /** The blend: entries of scale 0 are not in it. */
   readonly entries: Entry[];
-  entryCount: number;
 }
 
 /** Rows of one kind: those of the tokens, or the few whose logits are wanted. */
@@ -28,6 +33,9 @@ export interface Domain {
   rows: number;
   readonly segments: Segment[];
   count: number;
+  /** The same rows, those of neighbours with one blend together: see {@link joinSegments}. */
+  readonly stretches: Stretch[];
+  stretchCount: number;
 }
 
 export type DomainName = 'tokens' | 'outputs';
@@ -54,9 +62,11 @@ export interface Workspace {
 
 const segment = (): Segment => ({ from: 0, rows: 0, position: 0, table: 0, tableStride: 0, kvDtype: 0, entries: [], entryCount: 0 });
 
+const domain = (): Domain => ({ rows: 0, segments: [], count: 0, stretches: [], stretchCount: 0 });
+
 /** A frame with no rows; the three index buffers belong to the caller. */
 export const createFrame = (ids: number, positions: number, outputRows: number, maxRows: number, maxOutputs: number): Frame =>
-  ({ ids, positions, outputRows, maxRows, maxOutputs, tokens: { rows: 0, segments: [], count: 0 }, outputs: { rows: 0, segments: [], count: 0 } });
+  ({ ids, positions, outputRows, maxRows, maxOutputs, tokens: domain(), outputs: domain() });
 
 /** Empties the frame, keeping its objects. */
 export function clearFrame(frame: Frame): void {
@@ -83,4 +93,38 @@ export function addEntry(to: Segment, deltas: Deltas, scale: number, start: numb
   entry.deltas = deltas;
   entry.scale = scale;
   entry.start = start;
+}
+
+/**
+ * Puts the segments together whose neighbours have the same blend: an adapter's product then runs once over the rows of all of them. An aLoRA that begins within a segment
+ * keeps that one apart.
+ */
+export function joinSegments(domain: Domain): void {
+  const { segments, count, stretches } = domain;
+  domain.stretchCount = 0;
+  let last: Stretch | null = null;
+  for (let i = 0; i < count; i++) {
+    const next = segments[i]!;
+    if (last !== null && isSameBlend(last, next)) {
+      last.rows += next.rows;
+      continue;
+    }
+    if (stretches.length === domain.stretchCount) stretches.push({ from: 0, rows: 0, position: 0, entries: next.entries, entryCount: 0 });
+    last = stretches[domain.stretchCount++]!;
+    last.from = next.from;
+    last.rows = next.rows;
+    last.position = next.position;
+    last.entries = next.entries;
+    last.entryCount = next.entryCount;
+  }
+}
+
+function isSameBlend(a: Stretch, b: Stretch): boolean {
+  if (a.entryCount !== b.entryCount) return false;
+  for (let i = 0; i < a.entryCount; i++) {
+    const x = a.entries[i]!;
+    const y = b.entries[i]!;
+    if (x.deltas !== y.deltas || x.scale !== y.scale || x.start > a.position || y.start > b.position) return false;
+  }
+  return true;
 }

@@ -1,5 +1,5 @@
 import type { Runtime } from '../arena/runtime.js';
-import { createFrame, type Frame, type Workspace } from './frame.js';
+import { createFrame, joinSegments, type Frame, type Workspace } from './frame.js';
 import { fuse } from './fuse.js';
 import type { Op, Ops, Value } from './ops.js';
 import { describeBuffers, planBuffers, type Plan, type PlanReport } from './plan.js';
@@ -99,6 +99,10 @@ export class Program {
    */
   run(deadline = Infinity): boolean {
     const ops = this.#ops;
+    if (this.#at === 0) {
+      joinSegments(this.frame.tokens);
+      joinSegments(this.frame.outputs);
+    }
     let complete = true;
     try {
       while (complete && this.#at < ops.length) {

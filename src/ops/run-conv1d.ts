@@ -2,7 +2,7 @@ import type { Kernels } from '../wasm/kernels.js';
 import type { Frame, Segment, Workspace } from './frame.js';
 import { PADDING_MODES, type LowRank } from './module.js';
 import type { Op } from './ops.js';
-import { baseFactor, biasOf, deltaOf, hasDora, weightOf } from './segment-deltas.js';
+import { baseFactor, biasOf, deltaOf, hasDora, weightOf } from './stretch-deltas.js';
 
 type Conv1dOp = Extract<Op, { op: 'conv1d' }>;
 

@@ -1,22 +1,38 @@
 import type { Kernels } from '../wasm/kernels.js';
-import type { Frame } from './frame.js';
+import type { Frame, Stretch } from './frame.js';
+import type { Norm } from './module.js';
 import type { Op } from './ops.js';
-import { biasOf, deltaOf } from './segment-deltas.js';
+import { biasOf, deltaOf } from './stretch-deltas.js';
 
 type NormOp = Extract<Op, { op: 'norm' }>;
 
-/** Each row (or each head of a row) normalised; a segment whose blend replaces the weights (modules_to_save) uses those. */
-export function runNorm(kernels: Kernels, { x, y, module, heads }: NormOp, frame: Frame): void {
-  const { n } = module.weight;
-  const { segments, count } = frame[y.domain as 'tokens'];
-  for (let i = 0; i < count; i++) {
-    const segment = segments[i]!;
-    let weight = module.weight.ptr;
-    for (let e = 0; e < segment.entryCount; e++) weight = deltaOf(segment.entries[e]!, module.slot)?.vector?.ptr ?? weight;
-    const yp = y.ptr + segment.from * y.ld * 4;
-    const xp = x.ptr + segment.from * x.ld * 4;
-    const rows = segment.rows * heads;
-    if (module.form === 'rms') kernels.rmsNorm(yp, xp, weight, rows, n, module.eps, module.offset);
-    else kernels.layerNorm(yp, xp, weight, biasOf(segment, module.slot, module.bias), rows, n, module.eps);
+/** Each row (or each head of a row) normalised; a stretch whose blend replaces the weights (modules_to_save) uses those. Neighbours with the same weights are done at once. */
+export function runNorm(kernels: Kernels, op: NormOp, frame: Frame): void {
+  const { y, module } = op;
+  const { stretches, stretchCount: count } = frame[y.domain as 'tokens'];
+  let i = 0;
+  while (i < count) {
+    const { from } = stretches[i]!;
+    const weight = weightOf(stretches[i]!, module);
+    const bias = biasOf(stretches[i]!, module.slot, module.bias);
+    let rows = 0;
+    do rows += stretches[i++]!.rows; while (i < count && weightOf(stretches[i]!, module) === weight && biasOf(stretches[i]!, module.slot, module.bias) === bias);
+    normalise(kernels, op, weight, bias, from, rows);
   }
+}
+
+/** A function of its own: in a large one V8 doesn't inline the kernel's call and boxes `eps` for it. */
+function normalise(kernels: Kernels, { x, y, module, heads }: NormOp, weight: number, bias: number, from: number, rows: number): void {
+  const { n } = module.weight;
+  const yp = y.ptr + from * y.ld * 4;
+  const xp = x.ptr + from * x.ld * 4;
+  if (module.form === 'rms') kernels.rmsNorm(yp, xp, weight, rows * heads, n, module.eps, module.offset);
+  else kernels.layerNorm(yp, xp, weight, bias, rows * heads, n, module.eps);
+}
+
+/** The address of the weights that a stretch sees: of several adapters that replace them the last one's. */
+function weightOf(stretch: Stretch, { slot, weight }: Norm): number {
+  let { ptr } = weight;
+  for (let e = 0; e < stretch.entryCount; e++) ptr = deltaOf(stretch.entries[e]!, slot)?.vector?.ptr ?? ptr;
+  return ptr;
 }

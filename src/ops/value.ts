@@ -10,11 +10,10 @@ export function createValue(id: number, width: number, domain: Value['domain']):
 /** Columns from … from + width of a value: a view. */
 export const sliceOf = (x: Value, from: number, width: number): Value => ({ id: x.id, width, domain: x.domain, root: x.root, column: x.column + from, ptr: 0, ld: x.ld });
 
-/** The same op on other values, wherever it names one; itself where it names none that is replaced. */
+/** The same op on other values, wherever it names one. Made anew in any case: ops of a kind that are all made here have one hidden class, so that replaying them stays fast code. */
 export function withValues(op: Op, replaced: (value: Value) => Value): Op {
   // A slice is made anew each time that it is asked for: once for the field and for the list that name it, since the program sets addresses by the lists.
   const values = new Map([...op.reads, ...op.writes].map((value) => [value, replaced(value)]));
-  if ([...values].every(([from, to]) => from === to)) return op;
   const map = (field: unknown): unknown => (Array.isArray(field) ? field.map(map) : values.get(field as Value) ?? field);
   return Object.fromEntries(Object.entries(op).map(([name, field]) => [name, map(field)])) as unknown as Op;
 }

@@ -1,3 +1,4 @@
+import type { ResolvedBlend } from '../adapters/adapter.js';
 import type { Runtime } from '../arena/runtime.js';
 import type { Model } from '../models/model.js';
 import { addSegment, clearFrame } from '../ops/frame.js';
@@ -37,6 +38,12 @@ const MOST_OUTPUTS = 16;
 const LEAST_OUTPUTS = 8;
 const OUTPUT_BYTES = 4 * 2 ** 20;
 const maxOutputs = (outputSize: number): number => Math.max(LEAST_OUTPUTS, Math.min(MOST_OUTPUTS, Math.floor(OUTPUT_BYTES / (4 * outputSize))));
+
+function isSameBlend(a: ResolvedBlend, b: ResolvedBlend): boolean {
+  if (a.adapters.length !== b.adapters.length) return false;
+  for (let i = 0; i < a.adapters.length; i++) if (a.adapters[i] !== b.adapters[i] || a.weights[i] !== b.weights[i]) return false;
+  return true;
+}
 
 /**
  * Works the waiting sequences, several in one frame: each has a segment with its own blend, and its bits don't depend on who else is there.
@@ -219,11 +226,27 @@ export class Scheduler {
     }
     this.#first = without < 0 ? first + 1 : without;
     this.#draft(first, Math.min(frame.maxRows - placed, outputs));
+    this.#placeAll(first);
+    return this.#framed > 0;
+  }
+
+  /** Sequences under one blend stand side by side: their rows then go through its adapters together. */
+  #placeAll(first: number): void {
+    const count = this.#jobs.length;
     for (let i = 0; i < count; i++) {
       const job = this.#jobs[(first + i) % count]!;
-      if (job.rows > 0) this.#place(job, job.rows);
+      if (job.rows === 0 || this.#isPlaced(job)) continue;
+      this.#place(job, job.rows);
+      for (let j = i + 1; j < count; j++) {
+        const other = this.#jobs[(first + j) % count]!;
+        if (other.rows > 0 && isSameBlend(job.sequence.blend, other.sequence.blend) && !this.#isPlaced(other)) this.#place(other, other.rows);
+      }
     }
-    return this.#framed > 0;
+  }
+
+  #isPlaced(job: Job): boolean {
+    for (let i = 0; i < this.#framed; i++) if (this.#inFrame[i] === job) return true;
+    return false;
   }
 
   /** Settles what a sequence's cache holds; without memory for it its job is done. True if the blend is the one before. */

@@ -17,6 +17,8 @@ import { goldenAdapter, goldenModel } from '../adapters/folders.js';
 const CASES: readonly (readonly [model: string, blends: readonly Blend[]])[] = [
   ['llama', [{}, { qv: 1 }, { all: 0.5, qv: -1 }, { dora: 1 }, { dora: 0.5, all: 1 }, { dora: 1, dora_rslora: 1 }, { save_head: 1 }, { save_embed: 1, qv: 1 }, { save_norms: 1 }, { tokens: 1 }, { tokens: 1, embed: 1 }, { embed: 0.7 },
     { dora_embed: 1, embed: 0.5 }, { dora_head: 1, head: 1 }, { lora_bias: 1 }, { alora: 1 }, { alora: 1, dora: 1 }, { alora: -0.5, qv: 1 }, { f16: 1, bf16: 1 }]],
+  // neighbours under one blend, whose rows go through its adapters together
+  ['llama', [{ qv: 1 }, { qv: 1 }, { qv: 1 }, { qv: 0.5 }, { alora: 1, dora: 1 }, { alora: 1, dora: 1 }, { tokens: 1, save_norms: 1 }, { tokens: 1, save_norms: 1 }, { dora_embed: 1, embed: 0.5 }, { dora_embed: 1, embed: 0.5 }]],
   ['llama_tied', [{}, { tokens: 1 }, { tokens: 1, head: 1 }, { tokens_apart: 1 }, { embed_ensure: 1 }, { dora_embed: 1 }, { qv_bf16: 0.5, save_head: 1 }]],
   ['qwen2', [{}, { bias_all: 1 }, { bias_lora_only: 0.5 }, { lora_bias: 1 }, { dora: 1 }]],
   ['gpt2', [{}, { all: 1 }, { dora: 1, wte: 1 }, { bias_all: 1 }, { save_norm: 1 }, { tokens: 1 }, { wpe: 1 }]],
