@@ -9,6 +9,7 @@ import { unfold } from '../conv/unfold';
 import { gather } from '../embed/gather';
 import { matmul } from '../linear/matmul';
 import { madd } from '../simd/arithmetic';
+import { addUp } from './up';
 
 /** a packs A [rank, k], b packs B [n, rank], bias [n] or 0; scratch [m, rank] floats. Each range from … to computes A x for itself. */
 export function loraMatmul(
@@ -28,7 +29,8 @@ export function loraDown(u: usize, x: usize, ldx: i32, a: usize, m: i32, k: i32,
 /** y += scale·bias + B u, the second. */
 export function loraUp(y: usize, ldy: i32, u: usize, b: usize, bias: usize, m: i32, n: i32, rank: i32, scale: f32, dtype: i32, from: i32, to: i32): void {
   if (bias) addScaledRow(y + (<usize>from << 2), ldy, bias + (<usize>from << 2), m, min(to, n) - from, scale);
-  matmul(y, ldy, u, rank, b, y, ldy, m, n, rank, dtype, from, to);
+  if (m == 1) addUp(y, u, b, n, rank, dtype, from, to);
+  else matmul(y, ldy, u, rank, b, y, ldy, m, n, rank, dtype, from, to);
 }
 
 /** y[i] += scale·B·Aᵀ[ids[i]]: a packs Aᵀ [V, rank], b packs B [n, rank]; scratch [rows, rank] floats. */

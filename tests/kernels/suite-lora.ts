@@ -28,7 +28,7 @@ export const loraChecks: Check[] = [
       },
     },
     {
-      name: `loraMatmul ${dtype.name}: ranges give the bits of the whole`,
+      name: `loraMatmul ${dtype.name}: ranges and rows give the bits of the whole`,
       run(kernels) {
         const [m, n, k, rank] = [5, 45, 30, 6];
         const bench = new Bench(kernels);
@@ -38,6 +38,11 @@ export const loraChecks: Check[] = [
         for (const [from, to] of [[0, 16], [16, 40], [40, 45]] as const) bench.call('loraMatmul', parts, n, x, k, a, b, bias, scratch, m, n, k, rank, -0.3, dtype.code, from, to);
         bench.result('parts', parts, m * n, 1e-6, 1 + (k * rank) / 16);
         equal('parts', bench.read('simd', parts, m * n, 'u32').join(), bench.read('simd', whole, m * n, 'u32').join());
+        const rows = bench.f32(start);
+        for (const [from, to] of [[0, 24], [24, 45]] as const) {
+          for (let row = 0; row < m; row++) bench.call('loraMatmul', rows + row * n * 4, n, x + row * k * 4, k, a, b, bias, scratch, 1, n, k, rank, -0.3, dtype.code, from, to);
+        }
+        equal('rows alone', bench.read('simd', rows, m * n, 'u32').join(), bench.read('simd', whole, m * n, 'u32').join());
         bench.untouched('loraMatmul');
       },
     },
