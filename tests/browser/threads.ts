@@ -31,19 +31,19 @@ export async function runThreads({ threads, goldens, answers: { model, adapters,
     const there: Lorikeet = {
       ...lorikeet,
       async createEngine(options) {
-        const made = await lorikeet.createEngine({ ...options, deterministic: true, threads: count });
+        const made = await lorikeet.createEngine({ ...options, threads: count });
         report.threads = made.backend.threads;
         report.why = made.backend.why['threads'] ?? null;
         return made;
       },
     };
     for (const name of goldens) {
-      const { failures, digest } = await runGolden(there, root, name);
+      const { failures, digest } = await runGolden(there, root, name, 'simd');
       report.failures.push(...failures);
       report.digests[key].push(digest);
       await sign();
     }
-    report.digests[key].push(await runAnswers(there, root, model, adapters, maxTokens));
+    report.digests[key].push(await runAnswers(there, root, model, adapters, maxTokens, 'simd'));
     await sign();
   }
   return report;

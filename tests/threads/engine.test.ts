@@ -20,15 +20,15 @@ const onThreads = (threads: number): typeof lorikeet => ({ ...lorikeet, createEn
 
 test('golden models with their adapters: the same bits on 1, 2, 3 and 4 threads', async () => {
   for (const name of readdirSync(`${ROOT}tests/golden/models`)) {
-    const alone = await runGolden(onThreads(1), root, name);
+    const alone = await runGolden(onThreads(1), root, name, 'simd');
     assert.equal(alone.failures, []);
-    for (const threads of [2, 3, 4]) assert.equal(await runGolden(onThreads(threads), root, name), alone, `${name} on ${threads} threads`);
+    for (const threads of [2, 3, 4]) assert.equal(await runGolden(onThreads(threads), root, name, 'simd'), alone, `${name} on ${threads} threads`);
   }
 });
 
 test('answers of every voice, greedy and sampled, weights and cache as they are and quantised: the same tokens', async () => {
-  const alone = await runAnswers(onThreads(1), root, 'tavern', [...VOICES], 12);
-  for (const threads of [2, 3]) assert.is(await runAnswers(onThreads(threads), root, 'tavern', [...VOICES], 12), alone, `${threads} threads`);
+  const alone = await runAnswers(onThreads(1), root, 'tavern', [...VOICES], 12, 'simd');
+  for (const threads of [2, 3]) assert.is(await runAnswers(onThreads(threads), root, 'tavern', [...VOICES], 12, 'simd'), alone, `${threads} threads`);
 });
 
 /** Five conversations at once, each with a voice of its own, in an engine of so many threads. */
