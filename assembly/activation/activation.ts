@@ -1,7 +1,7 @@
 // Elementwise f32. The output may be an input.
 //   kind 0 relu, 1 silu = x·σ(x), 2 gelu = x·Φ(x) (erf), 3 gelu by tanh: ½x(1 + tanh z) = x·σ(2z), z = √(2/π)·(x + 0.044715 x³)
 import { erf4 } from '../simd/erf';
-import { exp4 } from '../simd/exp';
+import { power4 } from '../simd/exp';
 import { storeLanes } from '../simd/lanes';
 import { tanh4 } from '../simd/tanh';
 
@@ -16,13 +16,15 @@ const TANH_SLOPE: f32 = 1.59576912160573071176;
 /** 2·√(2/π)·0.044715 */
 const TANH_CUBIC: f32 = 0.07135481627159802509;
 
-/** x·σ(z) by e = e^−|z| ≤ 1, which never overflows: σ(z) = 1/(1 + e), or e/(1 + e) where z < 0. */
+/** What bounds an exponent: the power is neither infinite nor denormal. */
+const BOUNDS: usize = memory.data<f32>([87, 87, 87, 87, -87, -87, -87, -87], 16);
+
+/** x·σ(z) = x / (1 + e^−z); beyond ±87 of z the power is what it is there. NaN stays NaN. */
 // @ts-ignore: decorator
 @inline
 function timesSigmoid(x: v128, z: v128): v128 {
-  const one = f32x4.splat(1);
-  const e = exp4(f32x4.neg(f32x4.abs(z)));
-  return f32x4.div(f32x4.mul(x, v128.bitselect(e, one, i32x4.shr_s(z, 31))), f32x4.add(one, e));
+  const exponent = f32x4.pmax(f32x4.pmin(f32x4.neg(z), v128.load(BOUNDS)), v128.load(BOUNDS, 16));
+  return f32x4.div(x, f32x4.add(f32x4.splat(1), power4(exponent)));
 }
 
 // @ts-ignore: decorator
@@ -45,8 +47,16 @@ function activateAll(y: usize, x: usize, count: i32, kind: i32): void {
 // @ts-ignore: decorator
 @inline
 function gateAll(y: usize, g: usize, u: usize, count: i32, kind: i32): void {
-  const end = y + (<usize>(count & ~3) << 2);
-  for (; y < end; y += 16, g += 16, u += 16) v128.store(y, f32x4.mul(act4(v128.load(g), kind), v128.load(u)));
+  // two at a time: neither waits for the other
+  for (const end = y + (<usize>(count & ~7) << 2); y < end; y += 32, g += 32, u += 32) {
+    const a = f32x4.mul(act4(v128.load(g), kind), v128.load(u)), b = f32x4.mul(act4(v128.load(g, 16), kind), v128.load(u, 16));
+    v128.store(y, a);
+    v128.store(y, b, 16);
+  }
+  if (count & 4) {
+    v128.store(y, f32x4.mul(act4(v128.load(g), kind), v128.load(u)));
+    y += 16; g += 16; u += 16;
+  }
   if (count & 3) storeLanes(y, f32x4.mul(act4(v128.load(g), kind), v128.load(u)), count & 3);
 }
 

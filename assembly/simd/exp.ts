@@ -4,6 +4,8 @@
 // netlib.org/cephes/single/expf.c), times 2ⁿ. n comes by adding 1.5·2²³, whose last bits then hold it: the operations that say
 // the same in one word (nearest, trunc_sat, min, max) are ten instructions each on x86.
 //
+// The polynomial is taken by pairs of its terms: step by step it is one chain of operations, and a processor that waits for each holds too few of its neighbours in flight.
+//
 // For x ≤ 88 it is at most 2 ulp off. The result is never denormal (they cost 200× on some CPUs): below LOWEST it is 0. NaN stays NaN.
 // The constants stand in memory: an engine's first compiler tiers build a vector constant anew at each use.
 
@@ -26,28 +28,25 @@ const TABLE: usize = memory.data<f32>([
   1, 1, 1, 1,
 ], 16);
 
+/** e^x for −87.33 ≤ x ≤ 88. */
+// @ts-ignore: decorator
+@inline
+export function power4(x: v128): v128 {
+  const round = v128.load(TABLE, 32), one = v128.load(TABLE, 176);
+  const shifted = f32x4.add(f32x4.mul(x, v128.load(TABLE, 16)), round);
+  const n = f32x4.sub(shifted, round);
+  const r = f32x4.sub(f32x4.sub(x, f32x4.mul(n, v128.load(TABLE, 48))), f32x4.mul(n, v128.load(TABLE, 64))), square = f32x4.mul(r, r);
+  const high = f32x4.add(f32x4.mul(v128.load(TABLE, 80), r), v128.load(TABLE, 96));
+  const middle = f32x4.add(f32x4.mul(v128.load(TABLE, 112), r), v128.load(TABLE, 128));
+  const low = f32x4.add(f32x4.mul(v128.load(TABLE, 144), r), v128.load(TABLE, 160));
+  const p = f32x4.add(f32x4.mul(f32x4.add(f32x4.mul(high, square), middle), square), low);
+  return f32x4.mul(f32x4.add(f32x4.add(f32x4.mul(p, square), r), one), i32x4.add(i32x4.shl(shifted, 23), one)); // 2ⁿ: the exponent field of 1 plus n
+}
+
 /** e^x for x ≤ 88, as after subtracting a maximum. */
 // @ts-ignore: decorator
 @inline
 export function exp4(x: v128): v128 {
-  const lowest = v128.load(TABLE), round = v128.load(TABLE, 32), one = v128.load(TABLE, 176);
-  const clamped = f32x4.pmax(x, lowest); // x < lowest ? lowest : x, so a NaN passes
-  const shifted = f32x4.add(f32x4.mul(clamped, v128.load(TABLE, 16)), round);
-  const n = f32x4.sub(shifted, round);
-  const r = f32x4.sub(f32x4.sub(clamped, f32x4.mul(n, v128.load(TABLE, 48))), f32x4.mul(n, v128.load(TABLE, 64)));
-  let p = f32x4.add(f32x4.mul(v128.load(TABLE, 80), r), v128.load(TABLE, 96));
-  p = f32x4.add(f32x4.mul(p, r), v128.load(TABLE, 112));
-  p = f32x4.add(f32x4.mul(p, r), v128.load(TABLE, 128));
-  p = f32x4.add(f32x4.mul(p, r), v128.load(TABLE, 144));
-  p = f32x4.add(f32x4.mul(p, r), v128.load(TABLE, 160));
-  p = f32x4.add(f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), r), one);
-  const power = i32x4.add(i32x4.shl(shifted, 23), one); // 2ⁿ: the exponent field of 1 plus n
-  return v128.andnot(f32x4.mul(p, power), f32x4.lt(x, lowest));
-}
-
-/** e^x of one float ≤ 88: the same bits as a lane of `exp4`. */
-// @ts-ignore: decorator
-@inline
-export function exp1(x: f32): f32 {
-  return f32x4.extract_lane(exp4(f32x4.splat(x)), 0);
+  const lowest = v128.load(TABLE);
+  return v128.andnot(power4(f32x4.pmax(x, lowest)), f32x4.lt(x, lowest)); // pmax: x < lowest ? lowest : x, so a NaN passes
 }

@@ -1,6 +1,6 @@
 """Writes the goldens, or compares them with what is committed.
 
-    python3 tests/golden/make.py [name ...]           writes all, or the models / gguf / blocks / layers / combine / defaults named
+    python3 tests/golden/make.py [name ...]           writes all, or the models / gguf / blocks / layers / long / combine / defaults named
     python3 tests/golden/make.py --check [name ...]   makes them again elsewhere and compares; exit code 1 on a difference
 """
 
@@ -27,6 +27,7 @@ import combine
 import defaults
 import gguf_files
 import layers
+import long_context
 import models
 import templates
 import texts
@@ -51,6 +52,7 @@ PARTS = {name: write_model for name in models.MODELS} | {
     "blocks": lambda name, root: blocks.write(root / "blocks"),
     "layers": lambda name, root: layers.write(root / "layers"),
     "combine": lambda name, root: combine.write(root / "combine"),
+    "long": lambda name, root: long_context.write(root / "long"),
     "defaults": lambda name, root: defaults.write(root),
     "gguf": lambda name, root: gguf_files.write(root / "gguf", HERE / "models"),
     "templates": lambda name, root: templates.write(root / "templates"),
