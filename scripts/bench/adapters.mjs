@@ -32,9 +32,9 @@ export async function adapterCost({ quick, build }) {
     taken = engine.backend.build;
     await engine.adapters.load('it', rank16());
     const { prompt, decode } = answers(engine, stamp);
-    const kinds = { decode: (blend) => decode(text(LEAD), quick ? 16 : 32, blend), prompt: (blend) => prompt(text(PROMPT), blend) };
+    const kinds = { decode: (blend) => decode(text(LEAD), quick ? 16 : 24, blend), prompt: (blend) => prompt(text(PROMPT), blend) };
     rows[name] = {};
-    for (const [kind, run] of Object.entries(kinds)) rows[name][kind] = await withAndWithout(run, quick ? 2 : kind === 'decode' ? 15 : 5);
+    for (const [kind, run] of Object.entries(kinds)) rows[name][kind] = await withAndWithout(run, quick ? 2 : kind === 'decode' ? 9 : 3);
     engine.dispose();
   }
   return { node: process.versions.node, build: taken, rows };
@@ -60,7 +60,7 @@ export async function batch({ quick, build }) {
   const engine = await engineOf({ format: 'Q4_1' }, build);
   for (let i = 0; i < Math.max(...counts); i++) await engine.adapters.load(String(i), rank16());
   const samples = Object.fromEntries(counts.map((count) => [count, []]));
-  for (let round = -1; round < (quick ? 2 : 7); round++) {
+  for (let round = -1; round < (quick ? 2 : 5); round++) {
     for (let i = 0; i < counts.length; i++) {
       const count = counts[(i + Math.max(round, 0)) % counts.length];
       const rate = await together(engine, text, count, quick ? 16 : 32);

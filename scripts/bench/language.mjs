@@ -30,7 +30,7 @@ async function oneFormat(model, text, quick) {
     [name, () => open({ model, threads: 1 })], [twoThreads(name), () => open({ model, threads: 2 })],
   ])));
   const two = (name) => name.endsWith(twoThreads(''));
-  const samples = await answerInTurns(engines, text, { rounds: quick ? 2 : 7, prompt: PROMPT, count: quick ? 32 : 96, every: (name) => (two(name) ? 2 : 1) });
+  const samples = await answerInTurns(engines, text, { rounds: quick ? 2 : 5, prompt: PROMPT, count: quick ? 32 : 64, every: (name) => (two(name) ? 2 : 1) });
   const facts = Object.fromEntries(Object.entries(engines).map(([name, engine]) => [name, engine.facts]));
   for (const engine of Object.values(engines)) await engine.dispose();
   return {

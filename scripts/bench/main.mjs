@@ -20,7 +20,7 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const root = fileURLToPath(new URL('../../', import.meta.url));
 /** Each in the order of the report, with how it is run. */
 const SECTIONS = {
-  matmul: onBothNodes, language: alone, browser: alone, starts: alone, adapters: onBothNodes, batch: onBothNodes, switching: alone, decoding: alone, crowd: alone, loading: alone, base: bases,
+  matmul: onBothNodes, language: alone, browser: alone, starts: alone, adapters: onBothNodes, batch: onBothNodes, switching: alone, decoding: alone, attention: alone, crowd: alone, loading: alone, base: bases,
 };
 const WITH_PEERS = ['matmul', 'language', 'browser', 'starts', 'adapters', 'batch'];
 const MARKS = ['<!-- figures: written by npm run bench -- --keep -->', '<!-- end of figures -->'];

@@ -13,7 +13,7 @@ export async function matmul({ quick, build }) {
   const limits = await machineLimits(build);
   const peers = { ort: await onnxMatmul(), tfjs: await tfjsMatmul() };
   const runtime = await createRuntime({ build, threads: 1 });
-  const timing = quick ? { rounds: 5, roundMs: 10, warmMs: 30, warmCalls: 2 } : { rounds: 21, roundMs: 40, warmMs: 200, warmCalls: 3 };
+  const timing = quick ? { rounds: 5, roundMs: 10, warmMs: 100, warmCalls: 2 } : { rounds: 15, roundMs: 40, warmMs: 200, warmCalls: 3 };
 
   const calls = await call(peers, { ...timing, warmMs: 1000, warmCalls: 50 }); // the first to run warms the code up
   const rows = [];

@@ -8,7 +8,7 @@ const COLOURS = { simd: 'a', best: 'b', native: 'c', third: 'd' };
 /** `{ section: { title, svg } }` for the sections that were measured. */
 export function plots({ when, machine, versions, sections }) {
   const from = `${machine.cpu}, Node ${versions.node}, ${when.slice(0, 10)}`;
-  const draw = { matmul, language, browser, batch, adapters, crowd };
+  const draw = { matmul, language, browser, batch, adapters, attention, crowd };
   return Object.fromEntries(Object.entries(draw).filter(([name]) => sections[name] && !sections[name].failed).map(([name, make]) => [name, make(sections[name], from)]));
 }
 
@@ -63,6 +63,14 @@ function adapters(result, from) {
   return bars({
     title: 'What a rank-16 adapter on all linear layers costs, % of a token without it', from, series: Object.entries(result).map(([name, side]) => ({ name: built(side), colour: COLOURS[name] })),
     groups: ['decode', 'prompt'].flatMap((kind) => bases.map((base) => ({ label: [kind, base], values: Object.values(result).map(({ rows }) => stretch(shares(rows[base][kind]))) }))),
+  });
+}
+
+function attention({ bytesPerPosition, tokens }, from) {
+  const around = ({ usPerToken, spread }) => [1 - spread, 1, 1 + spread].map((factor) => (factor * usPerToken) / 1000);
+  return lines({
+    title: 'ms of one token\'s attention in all 30 layers, by the positions before it', from, x: 'context',
+    series: Object.keys(bytesPerPosition).map((name, i) => ({ name: `cache in ${name}`, colour: 'acd'[i], points: tokens.filter(({ dtype }) => dtype === name).map((row) => [row.context, around(row)]) })),
   });
 }
 

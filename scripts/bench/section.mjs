@@ -10,6 +10,7 @@ const SECTIONS = {
   decoding: async (options) => (await import('./switch.mjs')).decoding(options),
   loading: async (options) => (await import('./load.mjs')).loading(options),
   base: async (options) => (await import('./base.mjs')).baseLoading(options),
+  attention: async (options) => (await import('./attention.mjs')).attention(options),
   crowd: async (options) => (await import('./crowd.mjs')).crowd(options),
 };
 

@@ -107,6 +107,19 @@ function decoding(result) {
   ];
 }
 
+function attention({ bytesPerPosition, tokens, prompts }) {
+  const dtypes = Object.keys(bytesPerPosition);
+  const byContext = (rows, cells) => [...new Set(rows.map(({ context }) => context))].map((context) => [context, ...dtypes.flatMap((dtype) => cells(rows.find((row) => row.context === context && row.dtype === dtype)))]);
+  return [
+    '### Attention as the context grows, SmolLM2-135M\'s shape, plain simd, one thread', '',
+    'One token in all 30 layers:', '',
+    ...table(['context', ...dtypes.flatMap((dtype) => [`${dtype}, µs`, '±', 'per 1,000 positions', 'share of the bound'])], byContext(tokens, (row) => [fixed(row.usPerToken, 0), percent(row.spread), fixed((row.usPerToken * 1000) / row.context, 0), fixed(row.shareOfBound, 2)])), '',
+    'A row of a prompt of 64 that ends there, in all layers:', '',
+    ...table(['context', ...dtypes.flatMap((dtype) => [`${dtype}, µs`, '±', 'GMAC/s'])], byContext(prompts, (row) => [fixed(row.usPerRow, 1), percent(row.spread), fixed(row.gmacs, 1)])), '',
+    `A position takes ${dtypes.map((dtype) => `${fixed(bytesPerPosition[dtype] / 1024, 1)} KiB in ${dtype}`).join(', ')}. The bound is the longer of reading that and of as many multiply-adds of floats in registers; q8 multiplies integers, twice as many to an instruction.`,
+  ];
+}
+
 function crowd(rows) {
   return [
     '### Decoding with one active adapter beside others that lie in memory (rank 4 on q and v)', '',
@@ -133,4 +146,4 @@ function base(result) {
   ];
 }
 
-export const PRINTERS = { matmul, language, browser, starts, adapters, batch, switching, decoding, crowd, loading, base };
+export const PRINTERS = { matmul, language, browser, starts, adapters, batch, switching, decoding, attention, crowd, loading, base };

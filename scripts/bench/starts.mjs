@@ -13,7 +13,7 @@ export async function starts({ quick }) {
     const path = modelFile(format);
     readFileSync(path);
     const runs = Object.fromEntries(ENGINES.map((engine) => [engine, []]));
-    for (let round = 0; round < (quick ? 2 : 7); round++) for (const engine of ENGINES) runs[engine].push(await child('cold.mjs', [engine, path]));
+    for (let round = 0; round < (quick ? 2 : 5); round++) for (const engine of ENGINES) runs[engine].push(await child('cold.mjs', [engine, path]));
     result[format] = { bytes: statSync(path).size, engines: Object.fromEntries(ENGINES.map((engine) => [engine, summary(runs[engine])])) };
   }
   return result;

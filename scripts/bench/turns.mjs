@@ -27,8 +27,8 @@ export async function answerInTurns(engines, text, { rounds, prompt, count, ever
   const names = Object.keys(engines);
   const samples = Object.fromEntries(names.map((name) => [name, Object.fromEntries(KINDS.flatMap((kind) => [[kind, []], [`${kind}Clock`, []]]))]));
   for (const name of names) { // an engine's slow tier serves the first calls
-    await engines[name].prompt(text(prompt / 4));
-    await engines[name].decode(text(LEAD), count / 4);
+    await engines[name].prompt(text(Math.ceil(prompt / 4)));
+    await engines[name].decode(text(LEAD), Math.ceil(count / 4));
   }
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < names.length; i++) {
