@@ -34,6 +34,7 @@ class UrlFile implements ByteSource {
   private buffer = new Uint8Array(0);
   private ranges = true; // until the server shows that it has none
   private open = true;
+  private turn: Promise<unknown> = Promise.resolve();
   private readonly tag: string | null;
 
   constructor(private readonly url: URL, readonly size: number, response: Response, private readonly options: OpenOptions) {
@@ -43,22 +44,50 @@ class UrlFile implements ByteSource {
   }
 
   async read(begin: number, end: number): Promise<Uint8Array> {
+    this.check(begin, end);
+    return this.inTurn(async () => {
+      if (begin === end) return this.buffer.subarray(0, 0);
+      await this.seek(begin);
+      if (end <= this.position) return this.take(begin, end);
+      const length = end - begin;
+      if (this.buffer.length < length) this.buffer = new Uint8Array(length);
+      const part = this.buffer.subarray(0, length);
+      await this.fill(begin, part);
+      return part;
+    });
+  }
+
+  async readInto(begin: number, target: Uint8Array): Promise<number> {
+    this.check(begin, begin + target.length);
+    return this.inTurn(async () => {
+      await this.fill(begin, target);
+      return target.length;
+    });
+  }
+
+  private check(begin: number, end: number): void {
     if (!this.open) throw closed(this.name);
     checkAborted(this.options.signal, this.name);
     checkRange(this, begin, end);
-    if (begin === end) return this.buffer.subarray(0, 0);
-    await this.seek(begin);
-    if (end <= this.position) return this.take(begin, end);
-    const length = end - begin;
-    if (this.buffer.length < length) this.buffer = new Uint8Array(length);
-    const { buffer } = this;
+  }
+
+  /** There is one stream: reads that were asked for at once come one after another; those behind one that fails fail with it. */
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.turn.then(work);
+    this.turn = mine;
+    mine.catch(() => { if (this.turn === mine) this.turn = Promise.resolve(); });
+    return mine;
+  }
+
+  private async fill(begin: number, target: Uint8Array): Promise<void> {
+    const end = begin + target.length;
+    if (begin < end) await this.seek(begin);
     for (let at = begin; at < end;) {
       if (at === this.position) await this.advance();
       const part = this.take(at, Math.min(end, this.position));
-      buffer.set(part, at - begin);
+      target.set(part, at - begin);
       at += part.length;
     }
-    return buffer.subarray(0, length);
   }
 
   async close(): Promise<void> {

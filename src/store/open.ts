@@ -4,12 +4,13 @@ import { isGguf } from '../formats/gguf.js';
 import { openUrl, openUrlFolder } from './fetch.js';
 import { openFiles, openMemory, openPicked } from './memory.js';
 import { isNodeFile, openNodeFile, openNodeFolder } from './node.js';
+import { isFileHandle, openHandle, type FileHandle } from './opfs.js';
 import type { ByteSource, Folder, FolderFiles, OpenOptions } from './source.js';
 
 /** A folder: a path or URL, files by relative path, picked files, or a folder that is open already. */
 export type FolderOrigin = string | URL | FolderFiles | readonly File[] | FileList | Folder;
-/** A file: a path or URL, a Blob or File, or its bytes. */
-export type FileOrigin = string | URL | Blob | Uint8Array | ArrayBuffer;
+/** A file: a path or URL, a Blob or File, a browser's handle of a file, or its bytes. */
+export type FileOrigin = string | URL | Blob | FileHandle | Uint8Array | ArrayBuffer;
 
 /**
  * Opens a folder. A string with one of the schemes http, https, file, blob, data is a URL; any other is a path, which a browser resolves against the page.
@@ -40,6 +41,7 @@ export async function openFile(from: FileOrigin, options: OpenOptions = {}): Pro
     const place = await locate(from);
     return typeof place === 'string' ? openNodeFile(place, options.signal) : openUrl(place, options);
   }
+  if (isFileHandle(from)) return openHandle(from, options.signal);
   return openMemory(from instanceof Blob && 'name' in from ? String(from.name) : 'bytes', from, options.signal);
 }
 
@@ -55,7 +57,7 @@ export interface OpenedFile {
 }
 
 /**
- * Opens what may be a folder or a file. A file is what is given as one (bytes, a Blob); a path or URL that ends with `.gguf`, before its query; a path at which there is a regular file that
+ * Opens what may be a folder or a file. A file is what is given as one (bytes, a Blob, a handle); a path or URL that ends with `.gguf`, before its query; a path at which there is a regular file that
  * begins as GGUF does; a blob: or data: address. A folder without config.json and adapter_config.json that holds one file of that name stands for it.
  *
  * @throws LorikeetError as {@link openFolder} and {@link openFile}
@@ -77,7 +79,7 @@ export async function openModelOrigin(from: ModelOrigin, options: OpenOptions = 
   return name === null ? folder : { source: await folder.open(name, options.signal), name, sibling: (other) => folder.open(other, options.signal) };
 }
 
-const isContent = (from: ModelOrigin): from is Blob | Uint8Array | ArrayBuffer => from instanceof Uint8Array || from instanceof ArrayBuffer || (typeof Blob !== 'undefined' && from instanceof Blob);
+const isContent = (from: ModelOrigin): from is Blob | FileHandle | Uint8Array | ArrayBuffer => isFileHandle(from) || from instanceof Uint8Array || from instanceof ArrayBuffer || (typeof Blob !== 'undefined' && from instanceof Blob);
 
 const LAST_PART = /[^\\/]*$/;
 const GGUF_NAME = /\.gguf$/i;

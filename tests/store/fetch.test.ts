@@ -79,6 +79,29 @@ for (const manner of ['ranges', 'plain', 'chunked', 'gzip']) {
   });
 }
 
+http('straight into memory: asked for at once, read one after another from one stream', async () => {
+  const source = await openFile(`${base}/ranges/data`);
+  const memory = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  const parts = [[0, 700_000], [700_000, 700_001], [700_001, 700_001], [700_064, 2_000_000], [2_000_000, 3_000_000]] as const;
+  const lengths = await Promise.all([...parts.map(([begin, end]) => source.readInto!(begin, memory.subarray(begin, end))), source.read(2_999_990, 3_000_000).then((part) => part.length)]);
+  assert.equal(lengths, [...parts.map(([begin, end]) => end - begin), 10]);
+  for (const [begin, end] of parts) assert.ok(Buffer.from(memory.slice(begin, end)).equals(bytes.subarray(begin, end)), `${begin} to ${end}`);
+  assert.is(seen.length, 1);
+  assert.is(await code(() => source.readInto!(2_999_999, memory.subarray(0, 2))), 'store/out-of-range');
+  await source.close();
+  assert.is(await code(() => source.readInto!(0, memory.subarray(0, 2))), 'store/closed');
+});
+
+http('what waits behind a read that fails fails with it; what is asked for later begins anew', async () => {
+  const source = await openFile(`${base}/cut/data`);
+  const memory = new Uint8Array(bytes.length);
+  const codes = await Promise.all([code(() => source.readInto!(0, memory.subarray(0, 300_000))), code(() => source.readInto!(300_000, memory.subarray(0, 10))), code(() => source.read(5, 10))]);
+  assert.equal(codes, ['store/truncated', 'store/truncated', 'store/truncated']);
+  assert.is(seen.length, 1);
+  assert.equal([...(await source.read(5, 10))], [...bytes.subarray(5, 10)]);
+  await source.close();
+});
+
 http('a jump ahead asks for a range, a short gap is read over', async () => {
   const source = await openFile(`${base}/ranges/data`);
   await source.read(0, 10);
