@@ -7,14 +7,22 @@ import { RELAXED } from '../simd/features';
 import { ACTIVATION_BYTES, ACTIVATION_STEP } from './activation';
 import { decode, unitsOf } from './decode';
 import { Bytes, Fifths, FifthsMinimum, Nibbles, NibblesMinimum, Pairs, SuperFifths, SuperNibbles } from './formats';
+import { doubleNibbles } from './double';
 import { singleBytes, singleNibbles, singlePairs } from './single';
 import { tile1x8, tile2x8, tile4x8 } from './tiles';
 
-/** Up to so many rows decoding in registers, for each row anew, beats decoding to memory (`scripts/bench/quant.mjs`). */
-const FEW: i32 = RELAXED ? 1 : 3;
+/** Up to so many rows decoding in registers, for each row or two anew, beats decoding to memory (`scripts/bench/quant.mjs`). */
+// @ts-ignore: decorator
+@inline function fewOf(dtype: i32): i32 {
+  if (hasDouble(dtype)) return RELAXED ? 7 : 3;
+  return dtype == Q8_0 || (!RELAXED && dtype != Q6_K) ? 3 : 1;
+}
 
 /** Units decoded at a time: three superblocks, 13.5 KB of `decoded`. */
 const STRETCH: i32 = 24;
+
+/** Rows worked through all panels at a time: their activations stay in a second-level cache of 1 MB. */
+const AT_ONCE: i32 = 128;
 
 /** Where accumulators start when there is no init. */
 const ZEROS: usize = memory.data<f32>([0, 0, 0, 0, 0, 0, 0, 0], 16);
@@ -36,24 +44,32 @@ export function matmulQuantized(
     init = ZEROS;
   }
   const count = min(to, n) - from;
-  if (m <= FEW) fewRows(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
-  else if (dtype == Q6_K) manyRows<Pairs>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
-  else if (dtype == Q4_1 || dtype == Q4_K) manyRows<NibblesMinimum>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
-  else if (!RELAXED) {
-    // The decoded weights are what their scales multiply: formats differ by their minimums alone.
-    if (dtype == Q5_1 || dtype == Q5_K) manyRows<NibblesMinimum>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
-    else manyRows<Nibbles>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
-  } else if (dtype == Q8_0) manyRows<Bytes>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
-  else if (dtype == Q4_0) manyRows<Nibbles>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
-  else if (dtype == Q5_0) manyRows<Fifths>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
-  else manyRows<FifthsMinimum>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, m, count, blocks, dtype);
+  for (; m > 0; m -= AT_ONCE) {
+    const rows = min(m, AT_ONCE);
+    if (rows <= fewOf(dtype)) fewRows(y, yStep, q, xStep, w, pitch, init, iStep, iNext, rows, count, blocks, dtype);
+    else if (dtype == Q6_K) manyRows<Pairs>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, rows, count, blocks, dtype);
+    else if (dtype == Q4_1 || dtype == Q4_K) manyRows<NibblesMinimum>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, rows, count, blocks, dtype);
+    else if (!RELAXED) {
+      // The decoded weights are what their scales multiply: formats differ by their minimums alone.
+      if (dtype == Q5_1 || dtype == Q5_K) manyRows<NibblesMinimum>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, rows, count, blocks, dtype);
+      else manyRows<Nibbles>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, rows, count, blocks, dtype);
+    } else if (dtype == Q8_0) manyRows<Bytes>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, rows, count, blocks, dtype);
+    else if (dtype == Q4_0) manyRows<Nibbles>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, rows, count, blocks, dtype);
+    else if (dtype == Q5_0) manyRows<Fifths>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, rows, count, blocks, dtype);
+    else manyRows<FifthsMinimum>(y, yStep, q, xStep, w, pitch, init, iStep, iNext, rows, count, blocks, dtype);
+    y += <usize>rows * yStep;
+    q += <usize>rows * xStep;
+    init += <usize>rows * iStep;
+  }
 }
 
 function fewRows(
   y: usize, ldy: usize, x: usize, ldx: usize, w: usize, pitch: usize, init: usize, ldi: usize, iNext: usize, m: i32, count: i32, blocks: i32, dtype: i32,
 ): void {
   for (; count > 0; count -= 8) {
-    for (let i: usize = 0; i < <usize>m; i++) {
+    let i: usize = 0;
+    for (const pairs = hasDouble(dtype) && count >= 8 ? <usize>m & ~1 : 0; i < pairs; i += 2) double(y + i * ldy, ldy, x + i * ldx, ldx, w, blocks, init + i * ldi, ldi, dtype);
+    for (; i < <usize>m; i++) {
       if (count >= 8) single(y + i * ldy, x + i * ldx, w, blocks, init + i * ldi, dtype);
       else {
         single(lanes(), x + i * ldx, w, blocks, init + i * ldi, dtype);
@@ -63,6 +79,19 @@ function fewRows(
     y += 32;
     w += pitch;
     init += iNext;
+  }
+}
+
+// @ts-ignore: decorator
+@inline function hasDouble(dtype: i32): bool {
+  return dtype == Q4_0 || dtype == Q4_1 || dtype == Q4_K;
+}
+
+function double(y: usize, ldy: usize, x: usize, ldx: usize, w: usize, blocks: i32, init: usize, ldi: usize, dtype: i32): void {
+  switch (dtype) {
+    case Q4_0: doubleNibbles<Nibbles>(y, ldy, x, ldx, w, blocks, init, ldi); break;
+    case Q4_1: doubleNibbles<NibblesMinimum>(y, ldy, x, ldx, w, blocks, init, ldi); break;
+    default: doubleNibbles<SuperNibbles>(y, ldy, x, ldx, w, blocks, init, ldi);
   }
 }
 

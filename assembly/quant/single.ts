@@ -22,6 +22,9 @@ const MASKS: usize = memory.data<i16>([
   0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030,
 ], 16);
 
+/** The mask of what is cut out of nibbles. */
+export const NIBBLE_MASK: usize = RELAXED ? MASKS + 16 : MASKS;
+
 /** What the weights are too large by, negative: multiplied by the sums of the activations it is where the accumulators start. */
 const OFFSETS: usize = memory.data<i16>([
   0, 0, 0, 0, 0, 0, 0, 0,
@@ -68,14 +71,14 @@ export function singleBytes(y: usize, x: usize, w: usize, blocks: i32, init: usi
 export function singleNibbles<F>(y: usize, x: usize, w: usize, blocks: i32, init: usize): void {
   const dtype = changetype<F>(0).dtype, header: usize = isSuper(dtype) ? 128 : hasMinimum(dtype) ? 32 : 16, weights: usize = hasFifths(dtype) ? 160 : 128;
   let c0 = v128.load(init), c1 = v128.load(init, 16);
-  const digits = RELAXED ? v128.load(MASKS, 16) : v128.load(MASKS);
+  const digits = v128.load(NIBBLE_MASK);
   for (const end = w + <usize>blocks * (header + weights * (isSuper(dtype) ? 8 : 1)); w < end;) {
     const panel = w;
     let scales = decoded();
     if (isSuper(dtype)) scalesQ4Q5(scales, 64, panel);
     w += header;
     for (const stop = w + weights * (isSuper(dtype) ? 8 : 1); w < stop;) {
-      let a0 = !RELAXED && !hasMinimum(dtype) ? i32x4.dot_i16x8_s(sumsOfHalves(x), v128.load(OFFSETS + (hasFifths(dtype) ? 32 : 16))) : startOf(x, dtype, false), a1 = a0;
+      let a0 = startOfRow(x, dtype), a1 = a0;
       if (hasFifths(dtype)) {
         a0 = fifths(x, w, a0, dtype);
         a1 = fifths(x, w + 16, a1, dtype);
@@ -128,9 +131,15 @@ export function singleNibbles<F>(y: usize, x: usize, w: usize, blocks: i32, init
   v128.store(y, c1, 16);
 }
 
+/** Where sums over a block of nibbles, with or without fifths, start. */
+// @ts-ignore: decorator
+@inline export function startOfRow(x: usize, dtype: i32): v128 {
+  return RELAXED || hasMinimum(dtype) ? startOf(x, dtype, false) : i32x4.dot_i16x8_s(sumsOfHalves(x), v128.load(OFFSETS + (hasFifths(dtype) ? 32 : 16)));
+}
+
 /** The scale of a block of activations, for formats other than Q8_0. */
 // @ts-ignore: decorator
-@inline function scaleOfRow(x: usize): v128 {
+@inline export function scaleOfRow(x: usize): v128 {
   return RELAXED ? v128.load32_splat(x, NARROW_SCALE) : v128.load32_splat(x, WIDE_SCALE);
 }
 

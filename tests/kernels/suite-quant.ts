@@ -131,8 +131,8 @@ const products: Check[] = quantized.flatMap((type): Check[] => [
   {
     name: `matmulQuantized ${type.name}: rows, ragged outputs, init`,
     run(kernels) {
-      // 26 and 27 blocks (4 superblocks): more than are decoded at a time
-      const shapes = [[1, 8, 1], [1, 1, 3], [2, 11, 2], [3, 16, 1], [4, 17, 2], [5, 8, 4], [6, 23, 1], [7, 40, 1], [8, 7, 2], [9, 72, 1], [64, 12, 1], [1, 72, 5], [2, 8, 27], [5, 13, 26]] as const;
+      // 26 and 27 blocks (4 superblocks): more than are decoded at a time; 131 rows: more than are worked through all panels at a time
+      const shapes = [[1, 8, 1], [1, 1, 3], [2, 11, 2], [3, 16, 1], [4, 17, 2], [5, 8, 4], [6, 23, 1], [7, 40, 1], [8, 7, 2], [9, 72, 1], [64, 12, 1], [131, 9, 1], [1, 72, 5], [2, 8, 27], [5, 13, 26]] as const;
       for (const [m, n, blocks] of shapes) {
         const k = type.weights === 32 ? blocks * 32 : Math.ceil(blocks / 7) * 256;
         for (const form of ['none', 'bias', 'rows', 'itself'] as const) {
@@ -245,7 +245,7 @@ const norms: Check[] = quantized.flatMap((type): Check[] => [
         const w = panels(bench, n, k, type), a = floatPanels(bench, rank, k, dtype), b = floatPanels(bench, n, rank, dtype);
         const scratch = bench.bytes(1072 * 4), out = bench.bytes(3 * n * 4);
         bench.call('doraNorms', out, w, type.code, a, b, dtype.code, n, k, rank, scratch);
-        bench.same(dtype.name, out, 3 * n);
+        sameProducts(bench, dtype.name, out, 3 * n);
         bench.untouched('doraNorms');
       }
     },
@@ -258,7 +258,8 @@ const norms: Check[] = quantized.flatMap((type): Check[] => [
         const w = panels(bench, vocab, dim, type), a = floatPanels(bench, vocab, rank, dtype), b = floatPanels(bench, dim, rank, dtype);
         const scratch = bench.bytes((32 * rank + 448) * 4), out = bench.bytes(3 * dim * 4);
         bench.call('doraColumnNorms', out, w, type.code, a, b, dtype.code, vocab, dim, rank, scratch);
-        bench.close(dtype.name, out, 3 * dim, 1e-6, 0.01);
+        if (kernels.exact) bench.close(dtype.name, out, 3 * dim, 1e-6, 0.01);
+        else sameProducts(bench, dtype.name, out, 3 * dim);
         bench.untouched('doraColumnNorms');
       }
     },

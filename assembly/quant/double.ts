@@ -1,0 +1,98 @@
+// Micro-kernels for two rows of activations on one panel as it lies: as those for one row (single.ts), each weight decoded in registers once for both. The sums of
+// blocks so far stand in y, since registers are short: y [2, 8], `ldy` bytes apart.
+import { madd } from '../simd/arithmetic';
+import { decoded } from '../simd/block';
+import { RELAXED } from '../simd/features';
+import { ACTIVATION_STEP } from './activation';
+import { NARROW_TOTAL } from './activation8';
+import { WIDE_TOTAL } from './activation12';
+import { hasMinimum, isSuper } from './formats';
+import { dot, total } from './products';
+import { firstFour, hasSubnormals, lastFour, putRight, scalesQ4Q5 } from './scales';
+import { NIBBLE_MASK, scaleOfRow, startOfRow } from './single';
+
+/** Formats of nibbles without fifths: `blocks` panel blocks. */
+export function doubleNibbles<F>(y: usize, ldy: usize, x: usize, ldx: usize, w: usize, blocks: i32, init: usize, ldi: usize): void {
+  const dtype = changetype<F>(0).dtype, header: usize = isSuper(dtype) ? 128 : hasMinimum(dtype) ? 32 : 16;
+  const z = y + ldy;
+  v128.store(y, v128.load(init));
+  v128.store(y, v128.load(init, 16), 16);
+  v128.store(z, v128.load(init + ldi));
+  v128.store(z, v128.load(init + ldi, 16), 16);
+  const digits = v128.load(NIBBLE_MASK);
+  for (const end = w + <usize>blocks * (header + (isSuper(dtype) ? 1024 : 128)); w < end;) {
+    const panel = w;
+    let scales = decoded();
+    if (isSuper(dtype)) scalesQ4Q5(scales, 64, panel);
+    w += header;
+    for (const stop = w + (isSuper(dtype) ? 1024 : 128); w < stop;) {
+      let a0 = startOfRow(x, dtype), a1 = a0, b0 = startOfRow(x + ldx, dtype), b1 = b0;
+      for (const next = x + 16; x < next; x += 4) {
+        const u = x + ldx;
+        const v0 = v128.load(w), v1 = v128.load(w, 16);
+        if (RELAXED) {
+          const p = v128.load32_splat(x), q = v128.load32_splat(x, 16), r = v128.load32_splat(u), s = v128.load32_splat(u, 16);
+          const l0 = v128.and(v0, digits), h0 = v128.and(i16x8.shr_u(v0, 4), digits);
+          a0 = dot(dot(a0, p, l0, dtype), q, h0, dtype);
+          b0 = dot(dot(b0, r, l0, dtype), s, h0, dtype);
+          const l1 = v128.and(v1, digits), h1 = v128.and(i16x8.shr_u(v1, 4), digits);
+          a1 = dot(dot(a1, p, l1, dtype), q, h1, dtype);
+          b1 = dot(dot(b1, r, l1, dtype), s, h1, dtype);
+        } else {
+          const l0 = v128.and(v0, digits), l1 = v128.and(v1, digits), m0 = v128.and(i16x8.shr_u(v0, 4), digits), m1 = v128.and(i16x8.shr_u(v1, 4), digits);
+          const n0 = v128.and(i16x8.shr_u(v0, 8), digits), n1 = v128.and(i16x8.shr_u(v1, 8), digits), h0 = i16x8.shr_u(v0, 12), h1 = i16x8.shr_u(v1, 12);
+          const xa = v128.load32_splat(x), ua = v128.load32_splat(u);
+          a0 = dot(a0, xa, l0, dtype);
+          a1 = dot(a1, xa, l1, dtype);
+          b0 = dot(b0, ua, l0, dtype);
+          b1 = dot(b1, ua, l1, dtype);
+          const xc = v128.load32_splat(x, 32), uc = v128.load32_splat(u, 32);
+          a0 = dot(a0, xc, m0, dtype);
+          a1 = dot(a1, xc, m1, dtype);
+          b0 = dot(b0, uc, m0, dtype);
+          b1 = dot(b1, uc, m1, dtype);
+          const xb = v128.load32_splat(x, 16), ub = v128.load32_splat(u, 16);
+          a0 = dot(a0, xb, n0, dtype);
+          a1 = dot(a1, xb, n1, dtype);
+          b0 = dot(b0, ub, n0, dtype);
+          b1 = dot(b1, ub, n1, dtype);
+          const xd = v128.load32_splat(x, 48), ud = v128.load32_splat(u, 48);
+          a0 = dot(a0, xd, h0, dtype);
+          a1 = dot(a1, xd, h1, dtype);
+          b0 = dot(b0, ud, h0, dtype);
+          b1 = dot(b1, ud, h1, dtype);
+        }
+        w += 32;
+      }
+      x -= 16;
+      const h = v128.load(panel);
+      let s0 = isSuper(dtype) ? v128.load(scales) : firstFour(h), s1 = isSuper(dtype) ? v128.load(scales, 16) : lastFour(h);
+      if (!isSuper(dtype) && hasSubnormals(h)) {
+        s0 = putRight(s0);
+        s1 = putRight(s1);
+      }
+      const d = scaleOfRow(x), e = scaleOfRow(x + ldx);
+      let c0 = madd(total(a0, dtype), f32x4.mul(s0, d), v128.load(y)), c1 = madd(total(a1, dtype), f32x4.mul(s1, d), v128.load(y, 16));
+      let e0 = madd(total(b0, dtype), f32x4.mul(s0, e), v128.load(z)), e1 = madd(total(b1, dtype), f32x4.mul(s1, e), v128.load(z, 16));
+      if (hasMinimum(dtype)) {
+        const l = v128.load(panel, 16);
+        let m0 = isSuper(dtype) ? v128.load(scales, 32) : firstFour(l), m1 = isSuper(dtype) ? v128.load(scales, 48) : lastFour(l);
+        if (!isSuper(dtype) && hasSubnormals(l)) {
+          m0 = putRight(m0);
+          m1 = putRight(m1);
+        }
+        const t = RELAXED ? v128.load32_splat(x, NARROW_TOTAL) : v128.load32_splat(x, WIDE_TOTAL), u = RELAXED ? v128.load32_splat(x + ldx, NARROW_TOTAL) : v128.load32_splat(x + ldx, WIDE_TOTAL);
+        c0 = madd(m0, t, c0);
+        c1 = madd(m1, t, c1);
+        e0 = madd(m0, u, e0);
+        e1 = madd(m1, u, e1);
+      }
+      v128.store(y, c0);
+      v128.store(y, c1, 16);
+      v128.store(z, e0);
+      v128.store(z, e1, 16);
+      scales += 64;
+      x += ACTIVATION_STEP;
+    }
+  }
+}
