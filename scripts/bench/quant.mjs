@@ -1,4 +1,5 @@
-// Products with quantised weights beside those with f32, for 1, 8 and 64 rows, in one process and in turn: `node scripts/bench/quant.mjs [rounds]`. The shapes are SmolLM2-135M's:
+// Products with quantised weights beside those with f32, for 1, 2, 8 and 64 rows, in one process and in turn:
+// `node scripts/bench/quant.mjs [rounds] [build]`, build one of simd, relaxed, relaxed-dot (on Node 20 with --experimental-wasm-relaxed-simd). The shapes are SmolLM2-135M's:
 // the seven matrices of a layer (hidden 576, intermediate 1536, keys and values 192), and the head of 49152 tokens. Superblocks of 256 weights don't divide 576: there it is 768.
 import { readFileSync } from 'node:fs';
 import { interleave, median, ratio, spread } from './measure.mjs';
@@ -14,13 +15,13 @@ const FORMATS = {
   Q5_K: { code: 9, weights: 256, bytes: 176, scales: [0, 2] },
   Q6_K: { code: 10, weights: 256, bytes: 210, scales: [208] },
 };
-const ROWS = [1, 8, 64];
+const ROWS = [1, 2, 8, 64];
 /** So many copies of a layer in turn, that no second-level cache holds the weights. */
 const LAYERS = 4;
-const rounds = Number(process.argv[2] ?? 15);
+const rounds = Number(process.argv[2] ?? 15), build = process.argv[3] ?? 'simd';
 
 const memory = new WebAssembly.Memory({ initial: 8192, maximum: 65536 });
-const { instance: { exports: kernels } } = await WebAssembly.instantiate(readFileSync(new URL('../../build/simd.wasm', import.meta.url)), { env: { memory } });
+const { instance: { exports: kernels } } = await WebAssembly.instantiate(readFileSync(new URL(`../../build/${build}.wasm`, import.meta.url)), { env: { memory } });
 const start = Math.ceil(kernels.heapBase() / 64) * 64;
 let next = start;
 const take = (bytes) => {
@@ -52,7 +53,7 @@ async function compare(what, shapes, copies, formats, rows) {
 /** A function that multiplies m rows with all matrices of one copy, the next copy each time. */
 function products(shapes, copies, format, m) {
   const widest = Math.max(...shapes.map(([, k]) => k)), longest = Math.max(...shapes.map(([n]) => n));
-  const x = take(m * widest * 4), q = take((m * widest * 80) / 32), y = take(m * longest * 4);
+  const x = take(m * widest * 4), q = take((m * widest * 128) / 32), y = take(m * longest * 4);
   floats(x, m * widest);
   const sets = Array.from({ length: copies }, () => shapes.map(([n, k]) => ({ n, k, w: matrix(n, k, format) })));
   let turn = 0;
