@@ -8,7 +8,7 @@
 // relaxed builds, 4 × 8 the largest of plain ones. The accumulators start from memory (`init`), not from constants: V8 up to Node 22 loses a third of the speed otherwise.
 // Each tile stays a function of its own, called from several places, so that it is never inlined into a driver (registers would spill there).
 import { madd } from '../simd/arithmetic';
-import { four, head, high, low } from '../simd/dtype';
+import { four, head, high, irregular, low } from '../simd/dtype';
 
 /** Bytes of one k step of a panel: 8 weights. */
 // @ts-ignore: decorator
@@ -21,8 +21,13 @@ export function tile1x8<W>(y: usize, x: usize, panels: usize, init: usize, k: i3
   for (const end = panels + <usize>k * stepBytes<W>(); panels < end; panels += stepBytes<W>()) {
     const a = v128.load32_splat(x);
     const v = head<W>(panels);
-    c0 = madd(a, low<W>(v, panels), c0);
-    c1 = madd(a, high<W>(v, panels), c1);
+    if (irregular<W>(v, v, v, v)) {
+      c0 = madd(a, four<W>(panels), c0);
+      c1 = madd(a, four<W>(panels, stepBytes<W>() >> 1), c1);
+    } else {
+      c0 = madd(a, low<W>(v), c0);
+      c1 = madd(a, high<W>(v, panels), c1);
+    }
     x += 4;
   }
   v128.store(y, c0);
@@ -34,12 +39,18 @@ export function tile1x16<W>(y: usize, x: usize, panels: usize, pitch: usize, ini
   let q = panels + pitch;
   for (const end = q; panels < end; panels += stepBytes<W>()) {
     const a = v128.load32_splat(x);
-    const v = head<W>(panels);
-    c0 = madd(a, low<W>(v, panels), c0);
-    c1 = madd(a, high<W>(v, panels), c1);
-    const u = head<W>(q);
-    c2 = madd(a, low<W>(u, q), c2);
-    c3 = madd(a, high<W>(u, q), c3);
+    const v = head<W>(panels), u = head<W>(q);
+    if (irregular<W>(v, v, u, u)) {
+      c0 = madd(a, four<W>(panels), c0);
+      c1 = madd(a, four<W>(panels, stepBytes<W>() >> 1), c1);
+      c2 = madd(a, four<W>(q), c2);
+      c3 = madd(a, four<W>(q, stepBytes<W>() >> 1), c3);
+    } else {
+      c0 = madd(a, low<W>(v), c0);
+      c1 = madd(a, high<W>(v, panels), c1);
+      c2 = madd(a, low<W>(u), c2);
+      c3 = madd(a, high<W>(u, q), c3);
+    }
     x += 4;
     q += stepBytes<W>();
   }
@@ -55,18 +66,26 @@ export function tile1x32<W>(y: usize, x: usize, panels: usize, pitch: usize, ini
   let q = panels + pitch, r = q + pitch, s = r + pitch;
   for (const end = q; panels < end; panels += stepBytes<W>()) {
     const a = v128.load32_splat(x);
-    const v = head<W>(panels);
-    c0 = madd(a, low<W>(v, panels), c0);
-    c1 = madd(a, high<W>(v, panels), c1);
-    const u = head<W>(q);
-    c2 = madd(a, low<W>(u, q), c2);
-    c3 = madd(a, high<W>(u, q), c3);
-    const t = head<W>(r);
-    c4 = madd(a, low<W>(t, r), c4);
-    c5 = madd(a, high<W>(t, r), c5);
-    const o = head<W>(s);
-    c6 = madd(a, low<W>(o, s), c6);
-    c7 = madd(a, high<W>(o, s), c7);
+    const v = head<W>(panels), u = head<W>(q), t = head<W>(r), o = head<W>(s);
+    if (irregular<W>(v, u, t, o)) {
+      c0 = madd(a, four<W>(panels), c0);
+      c1 = madd(a, four<W>(panels, stepBytes<W>() >> 1), c1);
+      c2 = madd(a, four<W>(q), c2);
+      c3 = madd(a, four<W>(q, stepBytes<W>() >> 1), c3);
+      c4 = madd(a, four<W>(r), c4);
+      c5 = madd(a, four<W>(r, stepBytes<W>() >> 1), c5);
+      c6 = madd(a, four<W>(s), c6);
+      c7 = madd(a, four<W>(s, stepBytes<W>() >> 1), c7);
+    } else {
+      c0 = madd(a, low<W>(v), c0);
+      c1 = madd(a, high<W>(v, panels), c1);
+      c2 = madd(a, low<W>(u), c2);
+      c3 = madd(a, high<W>(u, q), c3);
+      c4 = madd(a, low<W>(t), c4);
+      c5 = madd(a, high<W>(t, r), c5);
+      c6 = madd(a, low<W>(o), c6);
+      c7 = madd(a, high<W>(o, s), c7);
+    }
     x += 4;
     q += stepBytes<W>();
     r += stepBytes<W>();
@@ -89,8 +108,14 @@ export function tile2x16<W>(y: usize, ldy: usize, x: usize, ldx: usize, panels: 
   let x1 = x + ldx, q = panels + pitch;
   for (const end = q; panels < end; panels += stepBytes<W>()) {
     const a = v128.load32_splat(x), b = v128.load32_splat(x1);
-    const v = head<W>(panels), w0 = low<W>(v, panels), w1 = high<W>(v, panels);
-    const u = head<W>(q), w2 = low<W>(u, q), w3 = high<W>(u, q);
+    const v = head<W>(panels), u = head<W>(q);
+    let w0 = low<W>(v), w1 = high<W>(v, panels), w2 = low<W>(u), w3 = high<W>(u, q);
+    if (irregular<W>(v, v, u, u)) {
+      w0 = four<W>(panels);
+      w1 = four<W>(panels, stepBytes<W>() >> 1);
+      w2 = four<W>(q);
+      w3 = four<W>(q, stepBytes<W>() >> 1);
+    }
     c0 = madd(a, w0, c0);
     c1 = madd(a, w1, c1);
     c2 = madd(a, w2, c2);

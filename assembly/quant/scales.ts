@@ -73,10 +73,15 @@ const HALVES: usize = memory.data<i16>([
   return i16x8.add(v128.and(i16x8.shr_s(h, 3), v128.load(HALVES)), v128.load(HALVES, 32));
 }
 
+// @ts-ignore: decorator
+@inline export function exponents(h: v128): v128 {
+  return v128.and(h, v128.load(HALVES, 16));
+}
+
 /** Or zeros. */
 // @ts-ignore: decorator
 @inline export function hasSubnormals(h: v128): bool {
-  return !i16x8.all_true(v128.and(h, v128.load(HALVES, 16)));
+  return !i16x8.all_true(exponents(h));
 }
 
 /** Four of them, if some of the eight are subnormal. */

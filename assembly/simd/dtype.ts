@@ -11,6 +11,8 @@
 // Hence min(v, 2v - 2^-14) on magnitudes. Infinities and NaN come out as finite numbers of 2^16 and above: loading
 // refuses them (`allFinite`), and `widen`, which has time for it, keeps them.
 
+import { exponents, firstFour, hasSubnormals, lastFour } from '../quant/scales';
+
 export const F32: i32 = 0;
 export const BF16: i32 = 1;
 export const F16: i32 = 2;
@@ -48,26 +50,34 @@ export function blockBytes(dtype: i32): i32 {
   return v128.or(f32x4.pmin(v, subnormal), v128.and(bits, i32x4.splat(0x80000000)));
 }
 
-// Eight consecutive weights, for loops that read each panel once: bf16 is cheaper split from one load, f16 from two.
-//   const bytes = head<W>(p); … low<W>(bytes, p) … high<W>(bytes, p)
+// Eight consecutive weights, for loops that read each panel once: two bytes a weight are cheaper split from one load.
+//   const bytes = head<W>(p); … low<W>(bytes) … high<W>(bytes, p)
+// Of f16 only where none is subnormal or zero (`irregular`): that takes half the operations, and seldom isn't so; else `four`.
 
 // @ts-ignore: decorator
 @inline export function head<W>(p: usize): v128 {
-  return isFloat<W>() || !isSigned<W>() ? v128.load(p) : i32x4.splat(0);
+  return v128.load(p);
 }
 
-/** The first four of the eight weights at p. */
+/** The first four of the eight weights. */
 // @ts-ignore: decorator
-@inline export function low<W>(bytes: v128, p: usize): v128 {
+@inline export function low<W>(bytes: v128): v128 {
   if (isFloat<W>()) return bytes;
-  return isSigned<W>() ? four<W>(p) : v128.shuffle<i16>(i32x4.splat(0), bytes, 0, 8, 1, 9, 2, 10, 3, 11);
+  return isSigned<W>() ? firstFour(bytes) : v128.shuffle<i16>(i32x4.splat(0), bytes, 0, 8, 1, 9, 2, 10, 3, 11);
 }
 
 /** The last four of the eight weights at p. */
 // @ts-ignore: decorator
 @inline export function high<W>(bytes: v128, p: usize): v128 {
   if (isFloat<W>()) return v128.load(p, 16);
-  return isSigned<W>() ? four<W>(p + 8) : v128.shuffle<i16>(i32x4.splat(0), bytes, 4, 12, 5, 13, 6, 14, 7, 15);
+  return isSigned<W>() ? lastFour(bytes) : v128.shuffle<i16>(i32x4.splat(0), bytes, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+
+/** Are there f16 among eight times four weights that `low` and `high` can't read? Of other dtypes never. */
+// @ts-ignore: decorator
+@inline export function irregular<W>(a: v128, b: v128, c: v128, d: v128): bool {
+  if (isFloat<W>() || !isSigned<W>()) return false;
+  return hasSubnormals(i16x8.min_u(i16x8.min_u(exponents(a), exponents(b)), i16x8.min_u(exponents(c), exponents(d))));
 }
 
 /** One weight as f32. */
