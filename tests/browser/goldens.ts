@@ -53,8 +53,11 @@ export async function runGolden({ createEngine }: Lorikeet, root: URL, name: str
 /** How the demo model is loaded: in its own dtype, and quantised with a quantised cache. */
 const LOADED = [{}, { dtype: 'q8_0', kvDtype: 'f16' }, { dtype: 'q4_1', kvDtype: 'q8' }] as const;
 
-/** What the relaxed builds' logits may differ from those of `simd`, as a share of the largest: fused products; activations of 8 bits, not 12, beside weights of fewer than 8. */
-const RELAXED = { f32: 1e-5, q8_0: 1e-4, q4_0: 0.05, q4_1: 0.05, q5_0: 0.05, q5_1: 0.05 } as const;
+/**
+ * What the relaxed builds' logits may differ from those of `simd`, as a share of the largest: fused products, which beside Q8_0 tip a rounding of 12 bits now
+ * and then; activations of 8 bits, not 12, beside weights of fewer than 8.
+ */
+const RELAXED = { f32: 1e-5, q8_0: 0.005, q4_0: 0.05, q4_1: 0.05, q5_0: 0.05, q5_1: 0.05 } as const;
 
 /** The demo model in each dtype, with an adapter: what of its logits on a build is further from those of `simd` than that build's arithmetic explains. */
 export async function runBeside({ createEngine }: Lorikeet, root: URL, model: string, adapter: string, build: BuildName): Promise<{ checks: number; failures: string[]; off: Record<string, number> }> {

@@ -3,11 +3,13 @@ import { equal, loadKernels, places } from './harness.js';
 
 /** What hosts ask of an instance: nothing is computed there. */
 const forHosts = ['heapBase', 'buildFeatures', 'workspaceBytes', 'controlBytes', 'useThreads', 'loseThreads', 'stopThreads', 'work'];
+/** What tests ask of the reference: which build's activations it rounds like. */
+const forTests = ['referRelaxed'];
 
 test('every kernel has a scalar reference of the same name and number of arguments', async () => {
   const { simd, reference } = await loadKernels(places.low);
   const kernels = Object.keys(simd).filter((name) => !forHosts.includes(name));
-  equal('names', kernels.sort().join(), Object.keys(reference).sort().join());
+  equal('names', kernels.sort().join(), Object.keys(reference).filter((name) => !forTests.includes(name)).sort().join());
   for (const name of kernels) equal(name, simd[name]!.length, reference[name]!.length);
 });
 
