@@ -1,7 +1,7 @@
 // Attention by several threads: parts are runs of rows of one kv head, in steps that go through the keys together anyway (attention/attention.ts).
 import { attention as attentionHere, scratchBytes, VECTORS } from '../attention/attention';
-import { args, fork, partsOf, shared, threadCount } from './control';
 import { THREADS } from '../simd/features';
+import { args, fork, partsOf, shared } from './control';
 import { ATTENTION } from './tasks';
 
 /** Multiply-adds from which a region pays. */

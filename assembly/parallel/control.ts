@@ -18,8 +18,8 @@
 //
 // Who finds nothing to do spins, then sleeps (memory.atomic.wait). AssemblyScript's atomics are all sequentially consistent: the first thread writes the
 // ticket and then reads SLEEPERS, a thread adds itself there and then looks at the ticket again, so one of them sees the other. The same with DONE and WAITING.
-import { THREADS } from '../simd/features';
 import { useWorkspace } from '../simd/block';
+import { THREADS } from '../simd/features';
 import { perform } from './tasks';
 
 const SLEEPERS: usize = 128;
@@ -104,8 +104,8 @@ function nextTicket(): u64 {
   let spin = SPINS, ticket = atomic.load<u64>(control);
   while ((ticket & REST) == 0) {
     if (--spin == 0) {
-      atomic.add<i32>(control, 1, SLEEPERS);
       atomic.add<i32>(control, 1, SLEEPS);
+      atomic.add<i32>(control, 1, SLEEPERS);
       atomic.wait<u64>(control, ticket, -1);
       atomic.sub<i32>(control, 1, SLEEPERS);
       spin = SPINS;
@@ -129,12 +129,6 @@ function take(ticket: u64): i32 {
 // @ts-ignore: decorator
 @inline export function shared(operations: i64, least: i64): bool {
   return threads > 1 && operations >= least;
-}
-
-/** How many of them work: what needs scratch of its own takes so many times as much. */
-// @ts-ignore: decorator
-@inline export function threadCount(): i32 {
-  return threads;
 }
 
 /** Parts for `units` that can't be split further. */

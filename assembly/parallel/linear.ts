@@ -4,15 +4,15 @@ import { matmul as matmulHere } from '../linear/matmul';
 import { loraDown, loraUp } from '../lora/low_rank';
 import { matmulQuantized as matmulQuantizedHere } from '../quant/matmul';
 import { ACTIVATION_BYTES } from '../quant/activation';
-import { args, fork, partsOf, shared } from './control';
 import { THREADS } from '../simd/features';
+import { args, fork, partsOf, shared } from './control';
 import { LORA_DOWN, LORA_UP, MATMUL, MATMUL_QUANTIZED } from './tasks';
 
 /** Multiply-adds from which a region pays. */
 const LEAST: i64 = 32768;
 
-/** Rows that a part of them has at least: those of the largest tile. */
-const TILE_ROWS: i32 = 4;
+/** Rows are cut at multiples of the rows of every tile: 4, in relaxed builds 6. */
+const TILE_ROWS: i32 = 12;
 /** Panels that a part has at least where there are many: a row alone goes through so many at once. */
 const TILE_PANELS: i32 = 4;
 

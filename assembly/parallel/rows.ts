@@ -3,8 +3,8 @@ import { activate as activateHere, add as addHere, gate as gateHere } from '../a
 import { rope as ropeHere } from '../attention/rope';
 import { layerNorm as layerNormHere, rmsNorm as rmsNormHere } from '../norm/norm';
 import { ACTIVATION_BYTES, quantizeRows as quantizeRowsHere } from '../quant/activation';
-import { args, fork, partsOf, shared } from './control';
 import { THREADS } from '../simd/features';
+import { args, fork, partsOf, shared } from './control';
 import { ACTIVATE, ADD, GATE, LAYER_NORM, QUANTIZE, RMS_NORM, ROPE } from './tasks';
 
 /** Elements from which a region pays: copied and added, or with an exponential each. */

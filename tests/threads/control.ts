@@ -26,10 +26,22 @@ export class Control {
     return Atomics.load(this.#words, 65);
   }
 
+  /** Waits until `count` threads sleep and none has woken for 100 ms; returns how often they went to sleep. One that woke by itself, now and then, would never let them rest. */
+  async rest(count: number): Promise<number> {
+    let last = -1;
+    await this.until(async () => {
+      const { sleepers, sleeps } = this;
+      await delay(100);
+      last = sleeps;
+      return sleepers === count && this.sleepers === count && this.sleeps === sleeps;
+    });
+    return last;
+  }
+
   /** Waits until it holds; after ten seconds it never will. */
-  async until(holds: () => boolean): Promise<void> {
-    for (let i = 0; !holds(); i++) {
-      if (i === 1000) throw new Error(`${this.sleepers} threads sleep, after ${this.sleeps} times`);
+  async until(holds: () => boolean | Promise<boolean>): Promise<void> {
+    for (const start = performance.now(); !await holds();) {
+      if (performance.now() - start > 10_000) throw new Error(`${this.sleepers} threads sleep, after ${this.sleeps} times`);
       await delay(10);
     }
   }

@@ -156,10 +156,7 @@ test('threads sleep when there is nothing to do, and wake for the next region', 
   const runtime = runtimes.get(3)!;
   const control = new Control(runtime);
   for (let round = 0; round < 3; round++) {
-    await control.until(() => control.sleepers === 2);
-    const { sleeps } = control;
-    await new Promise((resolve) => { setTimeout(resolve, 50); });
-    assert.is(control.sleeps, sleeps, 'none woke by itself');
+    const sleeps = await control.rest(2);
     result(works['rows of a prompt']!, runtime);
     await control.until(() => control.sleeps > sleeps);
   }
