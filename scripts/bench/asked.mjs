@@ -2,14 +2,14 @@
 import { fixed, percent } from './markdown.mjs';
 import { FORMATS } from './model-files.mjs';
 
-/** A figure that should be at least, or at most, its limit. `spread` is a share of the value; `error`, in its unit, must fit below the limit, too. */
+/** A figure that should be at least, or at most, its limit. `spread` is a share of the value; `error`, in its unit, must fit below the limit, too, and one above the limit decides nothing. */
 const atLeast = (label, value, limit, options) => cell(label, value, limit, (v) => v >= limit, options);
 const atMost = (label, value, limit, options) => cell(label, value, limit, (v) => v + (options?.error ?? 0) <= limit, options);
 
 function cell(label, value, limit, holds, { spread, error, text = (v) => `${v.toFixed(2)}×` } = {}) {
   const around = spread === undefined ? error && text(error) : percent(spread);
   const told = value === undefined || Number.isNaN(value) ? null : `${text(value)}${around === undefined ? '' : ` ± ${around}`}`;
-  return { label, asked: text(limit), told, reached: told === null ? null : holds(value) };
+  return { label, asked: text(limit), told, reached: told === null || error > limit ? null : holds(value) };
 }
 
 const share = { text: (value) => fixed(value, 2) };

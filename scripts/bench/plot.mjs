@@ -49,7 +49,8 @@ export function lines({ title, from, x: unit, log = false, series }) {
     `<polyline class="${colour}" style="fill: none" stroke-width="2" points="${points.map(([at, [, median]]) => `${n(x(at))},${n(y(median))}`).join(' ')}"/>`,
     ...points.flatMap(([at, [low, median, high]]) => [line(x(at), y(low), x(at), y(high), 'range'), `<circle class="${colour}" cx="${n(x(at))}" cy="${n(y(median))}" r="3.5"/>`]),
   ]);
-  const ticks = places.map((place) => label(x(place), HEIGHT - BOTTOM + 18, place, 'middle'));
+  const told = places.reduce((list, place) => (list.length > 0 && x(place) - x(list.at(-1)) < 36 ? list : [...list, place]), []);
+  const ticks = told.map((place) => label(x(place), HEIGHT - BOTTOM + 18, place, 'middle'));
   return { title, svg: page({ title, from, names: series, body: [...grid(y, 0, highest), ...drawn, ...ticks, label((WIDTH + LEFT) / 2, HEIGHT - BOTTOM + 38, unit, 'middle')] }) };
 }
 
