@@ -1,6 +1,7 @@
 import { instantiate, instantiateSync } from '@assemblyscript/loader';
 import { LorikeetError } from '../errors.js';
 import { accepts, BUILDS, type BuildName } from './build.js';
+import { dotPays } from './dot-pays.js';
 import { KnownAnswers } from './known-answers.js';
 import type { Kernels } from './kernels.js';
 import { addressOf, binaryAddress, readBinary } from './read.js';
@@ -78,13 +79,24 @@ function checkOptions({ build, deterministic = false }: BuildOptions): void {
 const refused = (message: string, expected: unknown, found: unknown): LorikeetError => new LorikeetError('wasm/build', message, { expected, found });
 const isFolder = (wasm: WasmSource): wasm is string | URL => (typeof wasm === 'string' || wasm instanceof URL) && String(wasm).endsWith('/');
 
+/** The question whose answer is remembered: 1 or 0. */
+const DOT_PAYS = 'relaxed-dot is faster';
+const slower = (build: BuildName): LorikeetError => refused('relaxed is faster: this machine has no instruction for the dot products of matmulQuantized', 'relaxed', build);
+
 async function loadBest(folder: URL | null, { build: asked, deterministic = false }: BuildOptions, room: Room): Promise<Loaded> {
   const why: Record<string, string> = {};
   const only = asked ?? (deterministic ? 'simd' : undefined);
   for (const build of only ? [only] : BUILDS) {
     try {
       if (!accepts(build)) throw refused('this engine has no relaxed SIMD', 'relaxed SIMD', 'none');
+      const chooses = only === undefined && build === 'relaxed-dot';
+      const memo = chooses ? await remembered() : null;
+      if (memo?.get(DOT_PAYS) === 0) throw slower(build);
       const loaded = await loadBuild(build, folder, room);
+      if (chooses && memo!.get(DOT_PAYS) === undefined) {
+        await memo!.set(DOT_PAYS, dotPays(loaded.kernels, loaded.memory) ? 1 : 0);
+        if (memo!.get(DOT_PAYS) === 0) throw slower(build);
+      }
       for (const other of BUILDS) if (other !== build) why[other] ??= only === undefined ? `${build} is faster` : `${asked ?? 'deterministic'} was asked for`;
       return { ...loaded, why };
     } catch (error) {
