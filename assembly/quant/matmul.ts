@@ -1,4 +1,4 @@
-// y = init + x·Wᵀ for W in quantised panels (panels.ts) and x in blocks of 12 bits (activation.ts). A few rows read the panels as they lie (single.ts); for more
+// y = init + x·Wᵀ for W in quantised panels (panels.ts) and x in blocks of 12 or 8 bits (activation.ts). A few rows read the panels as they lie (single.ts, double.ts); for more
 // of them a stretch of a panel at a time is decoded (decode.ts) and multiplied with all rows (tiles.ts). None of the driver's choices changes a bit of a
 // result: what is summed in which order stands in tiles.ts.
 import { decoded, lanes } from '../simd/block';

@@ -1,10 +1,10 @@
 // Micro-kernels on decoded units (decode.ts): R rows of activations by the 8 rows of a panel, over `count` units of 32 positions.
 //
 //   c[i][j] = init[i][j], then for each block in order
-//   c[i][j] += float(Σ q·w) · (scale[j] · d[i])                        the sum is exact; two roundings and one of the addition
+//   c[i][j] += float(Σ q·w) · (scale[j] · d[i])                        the sum is exact; `madd` rounds twice in the plain build, once in relaxed ones
 //   c[i][j] += minimum[j] · (d[i]·Σq)                                 where the format has minimums
 //
-// The blocks are those of the scales: 32 positions, or 16 (Halves). c holds the sums in between: R rows of 8 floats, `ldc` bytes apart.
+// The blocks are those of the scales: 32 positions, or 16 (Q6_K). c holds the sums in between: R rows of 8 floats, `ldc` bytes apart.
 import { madd } from '../simd/arithmetic';
 import { Q6_K } from '../simd/dtype';
 import { ACTIVATION_STEP, ACTIVATION_WIDE } from './activation';
