@@ -5,7 +5,8 @@
 //                 taken off fits. Weights of 4 bits: 16 · 127 · 15; of 5 bits around 16: 16 · 127 · 16; of 6 bits around 32, where a block is 16: 8 · 127 · 32
 //   relaxed-dot   8 bits by 7 bits, fours added to 32 bits
 //
-// The second operand of a relaxed product stays in 0 … 127: above that machines differ. Q8_0 by activations of 7 bits was 1.05 times as fast as wide, and twice as far off as 8 bits are.
+// The second operand of a relaxed product stays in 0 … 127: above that machines differ. Q8_0 by activations of 7 bits was no more than 1.05 to 1.07 times as fast as wide (8 and 64 rows), where
+// the products aren't one instruction; what it does to logits was not measured.
 import { Q4_0, Q6_K } from '../simd/dtype';
 import { RELAXED, RELAXED_DOT } from '../simd/features';
 import { NARROW_FIRST_OFFSET, NARROW_OFFSET } from './activation8';
