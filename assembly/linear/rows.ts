@@ -2,7 +2,7 @@
 //
 //   [ x[0..R, 0] ][ x[0..R, 1] ] … [ x[0..R, k-1] ]   [ x[R..2R, 0] ] …
 //
-// One stream that is read in order. It is packed once for all panels, which costs what a seventh of a panel does.
+// One stream that is read in order. It is packed once for all panels: where these are few (an adapter's A of rank 16 is two) that shows.
 import { packed } from '../simd/block';
 import { RELAXED } from '../simd/features';
 import { transpose4x4 } from '../simd/transpose';
