@@ -191,7 +191,7 @@ export function tile3x8<W>(y: usize, ldy: usize, x: usize, panels: usize, init: 
 
 /**
  * The tile of prompts on plain builds. Four steps a turn, since a turn costs V8 seven instructions of its own beside the 28 of a step. A branch between two steps keeps
- * the compilers from working both at once, sum by sum, which spills; rows in falling order are the order in which TurboFan lays a block out, from its end. Together 1.08 to 1.11 times
+ * the compilers from working both at once, sum by sum, which spills; rows in falling order are the order in which TurboFan lays a block out, from its end. Together 1.07 to 1.12 times
  * as fast as one step a turn with x unpacked: Node 20 and 24 on a Zen 4, M from 64 to 512, K = N from 512 to 1536, by processor time in interleaved rounds.
  */
 export function tile4x8<W>(y: usize, ldy: usize, x: usize, panels: usize, init: usize, ldi: usize, k: i32): void {
