@@ -131,6 +131,12 @@ function take(ticket: u64): i32 {
   return threads > 1 && operations >= least;
 }
 
+/** How many threads work a region. */
+// @ts-ignore: decorator
+@inline export function threadCount(): i32 {
+  return threads;
+}
+
 /** Parts for `units` that can't be split further. */
 export function partsOf(units: i32): i32 {
   return min(units, threads * PARTS_PER_THREAD);

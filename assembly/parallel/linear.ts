@@ -5,7 +5,7 @@ import { loraDown, loraUp } from '../lora/low_rank';
 import { matmulQuantized as matmulQuantizedHere } from '../quant/matmul';
 import { ACTIVATION_BYTES } from '../quant/activation';
 import { THREADS } from '../simd/features';
-import { args, fork, partsOf, shared } from './control';
+import { args, fork, partsOf, shared, threadCount } from './control';
 import { LORA_DOWN, LORA_UP, MATMUL, MATMUL_QUANTIZED } from './tasks';
 
 /** Multiply-adds from which a region pays. */
@@ -16,9 +16,13 @@ const TILE_ROWS: i32 = 12;
 /** Panels that a part has at least where there are many: a row alone goes through so many at once. */
 const TILE_PANELS: i32 = 4;
 
+/** Up to so many rows a product reads more than it computes: one run of panels for each thread then, since memory likes long ones (decoding 1.77 times as fast on two threads; by four runs each 1.27). */
+const FEW_ROWS: i32 = 4;
+
 /** Into how many parts [m, outputs] goes; negative: of rows. */
 function split(m: i32, outputs: i32): i32 {
   const panels = (outputs + 7) >> 3, rows = (m + TILE_ROWS - 1) / TILE_ROWS;
+  if (m <= FEW_ROWS) return min(panels, threadCount());
   if (rows > panels) return -partsOf(rows);
   return partsOf(panels >= 8 * TILE_PANELS ? panels / TILE_PANELS : panels);
 }
