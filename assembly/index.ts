@@ -4,6 +4,7 @@
 // memory, build
 export { buildFeatures } from './simd/features';
 export { heapBase, workspaceBytes } from './simd/block';
+export { preferPanels } from './simd/panels-at-once';
 
 // threads: a wrapper in parallel/ has the signature of its kernel
 export { controlBytes, loseThreads, stopThreads, useThreads, work } from './parallel/control';

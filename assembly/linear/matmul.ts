@@ -2,6 +2,7 @@
 import { decoded, DECODED_STEPS, lanes, packed, PACKED_FLOATS } from '../simd/block';
 import { BF16, F32, four } from '../simd/dtype';
 import { RELAXED } from '../simd/features';
+import { panelsAtOnce } from '../simd/panels-at-once';
 import { packRows, tilesOf } from './rows';
 import { stepBytes, tile1x16, tile1x32, tile1x8, tile2x16, tile2x8, tile3x8, tile4x8, tile5x8, tile6x8 } from './tiles';
 
@@ -20,12 +21,14 @@ const FEWEST_ROWS: i32 = 60;
 export function matmul(
   y: usize, ldy: i32, x: usize, ldx: i32, w: usize, init: usize, ldi: i32, m: i32, n: i32, k: i32, dtype: i32, from: i32, to: i32,
 ): void {
-  if (dtype == F32) product<f32>(y, ldy, x, ldx, w, init, ldi, m, n, k, from, to);
-  else if (dtype == BF16) product<u16>(y, ldy, x, ldx, w, init, ldi, m, n, k, from, to);
-  else product<i16>(y, ldy, x, ldx, w, init, ldi, m, n, k, from, to);
+  if (dtype == F32) product<f32>(y, ldy, x, ldx, w, init, ldi, m, n, k, dtype, from, to);
+  else if (dtype == BF16) product<u16>(y, ldy, x, ldx, w, init, ldi, m, n, k, dtype, from, to);
+  else product<i16>(y, ldy, x, ldx, w, init, ldi, m, n, k, dtype, from, to);
 }
 
-function product<W>(y: usize, ldy: i32, x: usize, ldx: i32, w: usize, init: usize, ldi: i32, m: i32, n: i32, k: i32, from: i32, to: i32): void {
+function product<W>(
+  y: usize, ldy: i32, x: usize, ldx: i32, w: usize, init: usize, ldi: i32, m: i32, n: i32, k: i32, dtype: i32, from: i32, to: i32,
+): void {
   const yStep = <usize>ldy << 2, xStep = <usize>ldx << 2, pitch = <usize>k * stepBytes<W>();
   y += <usize>from << 2;
   w += <usize>(from >> 3) * pitch;
@@ -39,7 +42,7 @@ function product<W>(y: usize, ldy: i32, x: usize, ldx: i32, w: usize, init: usiz
     init = ZEROS;
   }
   const count = min(to, n) - from;
-  if (m == 1) oneRow<W>(y, x, w, pitch, init, iNext, count, k);
+  if (m == 1) oneRow<W>(y, x, w, pitch, init, iNext, count, k, panelsAtOnce(dtype));
   else if (m == 2) twoRows<W>(y, yStep, x, xStep, w, pitch, init, iStep, iNext, count, k);
   else {
     // passes of equal length over the panels, with whole rows packed where that leaves enough of them
@@ -54,9 +57,9 @@ function product<W>(y: usize, ldy: i32, x: usize, ldx: i32, w: usize, init: usiz
   }
 }
 
-function oneRow<W>(y: usize, x: usize, w: usize, pitch: usize, init: usize, iNext: usize, count: i32, k: i32): void {
+function oneRow<W>(y: usize, x: usize, w: usize, pitch: usize, init: usize, iNext: usize, count: i32, k: i32, atOnce: i32): void {
   // Two calls keep the tile out of line: inlined into this loop it runs at two thirds of its speed.
-  while (count >= 64) {
+  while (count >= 64 && atOnce > 1) {
     tile1x32<W>(y, x, w, pitch, init);
     tile1x32<W>(y + 128, x, w + (pitch << 2), pitch, init + (iNext << 5));
     y += 256;
@@ -64,21 +67,21 @@ function oneRow<W>(y: usize, x: usize, w: usize, pitch: usize, init: usize, iNex
     init += iNext << 6;
     count -= 64;
   }
-  if (count >= 32) {
+  if (count >= 32 && atOnce > 1) {
     tile1x32<W>(y, x, w, pitch, init);
     y += 128;
     w += pitch << 2;
     init += iNext << 5;
     count -= 32;
   }
-  if (count >= 16) {
+  if (count >= 16 && atOnce > 1) {
     tile1x16<W>(y, x, w, pitch, init);
     y += 64;
     w += pitch << 1;
     init += iNext << 4;
     count -= 16;
   }
-  if (count >= 8) {
+  while (count >= 8) {
     tile1x8<W>(y, x, w, init, k);
     y += 32;
     w += pitch;

@@ -4,6 +4,7 @@
 import { decoded, lanes } from '../simd/block';
 import { blockBytes, blockWeights, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0 } from '../simd/dtype';
 import { RELAXED } from '../simd/features';
+import { panelsAtOnce } from '../simd/panels-at-once';
 import { ACTIVATION_BYTES, ACTIVATION_STEP } from './activation';
 import { decode, unitsOf } from './decode';
 import { Bytes, Fifths, FifthsMinimum, Nibbles, NibblesMinimum, Pairs, SuperFifths, SuperNibbles } from './formats';
@@ -43,7 +44,15 @@ export function matmulQuantized(
   } else {
     init = ZEROS;
   }
-  const count = min(to, n) - from;
+  let count = min(to, n) - from;
+  if (m == 1 && panelsAtOnce(dtype) > 1) {
+    const done = count & ~31;
+    fourPanels(y, q, w, pitch, init, iNext, done, blocks, dtype);
+    y += <usize>done << 2;
+    w += <usize>(done >> 3) * pitch;
+    init += <usize>(done >> 3) * iNext;
+    count -= done;
+  }
   for (; m > 0; m -= AT_ONCE) {
     const rows = min(m, AT_ONCE);
     if (rows <= fewOf(dtype)) fewRows(y, yStep, q, xStep, w, pitch, init, iStep, iNext, rows, count, blocks, dtype);
@@ -60,6 +69,23 @@ export function matmulQuantized(
     y += <usize>rows * yStep;
     q += <usize>rows * xStep;
     init += <usize>rows * iStep;
+  }
+}
+
+/** One row on four panels at once: a block of each in turn, going on from the sums so far, in y. `count` is a multiple of 32. */
+function fourPanels(y: usize, x: usize, w: usize, pitch: usize, init: usize, iNext: usize, count: i32, blocks: i32, dtype: i32): void {
+  const bytes = pitch / <usize>blocks, step = <usize>unitsOf(dtype) * ACTIVATION_STEP;
+  for (; count > 0; count -= 32) {
+    let sums = init, sNext = iNext, q = x;
+    for (const end = w + pitch; w < end; w += bytes) {
+      for (let i: usize = 0; i < 4; i++) single(y + (i << 5), q, w + i * pitch, 1, sums + i * sNext, dtype);
+      q += step;
+      sums = y;
+      sNext = 32;
+    }
+    y += 128;
+    w += 3 * pitch;
+    init += iNext << 2;
   }
 }
 

@@ -5,6 +5,7 @@ import { LorikeetError } from '../errors.js';
 import { openCheckpoint, type Checkpoint } from '../models/checkpoint.js';
 import { KvPool, type KvDtype, type KvPoolOptions } from '../models/kv-pool.js';
 import { disposeModel, loadModel, type Model } from '../models/model.js';
+import { choosePanelsAtOnce } from '../models/panels-at-once.js';
 import { checkTokens, evaluate } from '../models/evaluate.js';
 import type { PlanReport } from '../ops/plan.js';
 import type { ModelOrigin } from '../store/open.js';
@@ -234,6 +235,7 @@ export async function createEngine({ model: from, headers, text: withText = true
     if (runtime === null) throw (started as PromiseRejectedResult).reason;
     const text = withText ? await readText(checkpoint, signal) : NO_TEXT;
     const model = await loadModel(runtime, checkpoint, { dtype, signal, onProgress, alone: true });
+    await choosePanelsAtOnce(runtime, model);
     return new Engine(makeCore(runtime, model, text, loop === 'manual', { dtype: kvDtype, prefixCache }));
   } catch (error) {
     runtime?.dispose();

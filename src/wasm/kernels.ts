@@ -9,6 +9,7 @@ type N = number;
 export interface Kernels extends ThreadExports {
   heapBase(): N;
   buildFeatures(): N;
+  preferPanels(dtype: N, count: N): void;
   // linear
   pack(dst: N, src: N, rows: N, k: N, dtype: N): void;
   packColumns(dst: N, src: N, n: N, k: N, from: N, count: N, dtype: N): void;

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import { equal, loadKernels, places } from './harness.js';
 
 /** What hosts ask of an instance: nothing is computed there. */
-const forHosts = ['heapBase', 'buildFeatures', 'workspaceBytes', 'controlBytes', 'useThreads', 'loseThreads', 'stopThreads', 'work'];
+const forHosts = ['heapBase', 'buildFeatures', 'preferPanels', 'workspaceBytes', 'controlBytes', 'useThreads', 'loseThreads', 'stopThreads', 'work'];
 /** What tests ask of the reference: which build's activations it rounds like. */
 const forTests = ['referRelaxed'];
 

@@ -290,6 +290,21 @@ const products: Check[] = dtypes.flatMap((dtype) => [
       }
     },
   },
+  {
+    name: `matmul ${dtype.name}: a row alone has the same bits by one panel and by four at once`,
+    run(kernels) {
+      const [n, k] = [141, 70];
+      const bench = new Bench(kernels);
+      const x = bench.f32(k), w = panels(bench, n, k, dtype), y = bench.f32(n), bias = bench.f32(n);
+      const [four, one] = [4, 1].map((count) => {
+        kernels.simd['preferPanels']!(dtype.code, count);
+        kernels.simd['matmul']!(y, n, x, k, w, bias, 0, 1, n, k, dtype.code, 0, n);
+        return bench.read('simd', y, n, 'u32').join();
+      });
+      kernels.simd['preferPanels']!(dtype.code, 4);
+      equal('bits', one, four);
+    },
+  },
 ]);
 
 export const linearChecks: Check[] = [...packing, ...conversion, ...rows, ...products];

@@ -234,6 +234,25 @@ const products: Check[] = quantized.flatMap((type): Check[] => [
       bench.untouched('matmulQuantized');
     },
   },
+  {
+    name: `matmulQuantized ${type.name}: a row alone has the same bits by one panel and by four at once`,
+    run(kernels) {
+      const n = 75, k = 3 * type.weights;
+      const bench = open(kernels);
+      const q = activations(bench, 1, k), w = panels(bench, n, k, type), y = bench.bytes(n * 4), bias = bench.f32(n);
+      for (const init of [0, bias, y]) {
+        const [one, four] = [1, 4].map((count) => {
+          bench.prepare('fill', y, 0.5, n);
+          bench.prepare('preferPanels', type.code, count);
+          bench.prepare('matmulQuantized', y, n, q, w, init, 0, 1, n, k, type.code, 0, n);
+          return bench.read('simd', y, n, 'u32').join();
+        });
+        bench.prepare('preferPanels', type.code, 1);
+        equal('bits', four, one);
+      }
+      bench.untouched('matmulQuantized');
+    },
+  },
 ]);
 
 const norms: Check[] = quantized.flatMap((type): Check[] => [
