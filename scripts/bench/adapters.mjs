@@ -54,22 +54,28 @@ async function withAndWithout(run, rounds) {
   return { cost: times - 1, spread: around, usPerToken: median(samples.base), samples };
 }
 
+/** Several sessions at once, on each base. */
 export async function batch({ quick, build }) {
   const counts = quick ? [1, 8] : [1, 2, 4, 8, 16];
   const text = await stretches();
-  const engine = await engineOf({ format: 'Q4_1' }, build);
-  for (let i = 0; i < Math.max(...counts); i++) await engine.adapters.load(String(i), rank16());
-  const samples = Object.fromEntries(counts.map((count) => [count, []]));
-  for (let round = -1; round < (quick ? 2 : 5); round++) {
-    for (let i = 0; i < counts.length; i++) {
-      const count = counts[(i + Math.max(round, 0)) % counts.length];
-      const rate = await together(engine, text, count, quick ? 16 : 32);
-      if (round >= 0) samples[count].push(rate);
+  const bases = {};
+  let taken = build;
+  for (const [name, base] of Object.entries(BASES)) {
+    const engine = await engineOf(base, build);
+    taken = engine.backend.build;
+    for (let i = 0; i < Math.max(...counts); i++) await engine.adapters.load(String(i), rank16());
+    const samples = Object.fromEntries(counts.map((count) => [count, []]));
+    for (let round = -1; round < (quick ? 2 : 4); round++) {
+      for (let i = 0; i < counts.length; i++) {
+        const count = counts[(i + Math.max(round, 0)) % counts.length];
+        const rate = await together(engine, text, count, quick ? 12 : 20);
+        if (round >= 0) samples[count].push(rate);
+      }
     }
+    engine.dispose();
+    bases[name] = { rows: counts.map((count) => ({ count, perSecond: median(samples[count]), spread: spread(samples[count]), beside: ratio(samples[count], samples[1]) })), samples };
   }
-  const told = { node: process.versions.node, build: engine.backend.build };
-  engine.dispose();
-  return { ...told, rows: counts.map((count) => ({ count, perSecond: median(samples[count]), spread: spread(samples[count]), beside: ratio(samples[count], samples[1]) })), samples };
+  return { node: process.versions.node, build: taken, bases };
 }
 
 /** Tokens/s of `count` sessions, each with an adapter of its own, from the moment that all of them have their first token to the one at which the first is done. Their prompts are worked before. */

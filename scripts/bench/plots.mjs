@@ -51,9 +51,13 @@ function browser({ wllama, transformers }, from) {
 const fastest = (samples, kind) => ['fp32', 'q8', 'q4'].filter((dtype) => samples[dtype]).map((dtype) => samples[dtype][kind]).reduce((a, b) => (a && median(a) >= median(b) ? a : b), null);
 
 function batch(result, from) {
+  const series = [['simd', 'F32', 'c'], ['simd', 'Q8_0', 'd'], ['simd', 'Q4_1', 'a'], ['best', 'Q4_1', 'b']].filter(([name]) => result[name]);
   return lines({
-    title: 'Tokens/s of all sessions together, each with a rank-16 adapter of its own', from, x: 'sessions', log: true,
-    series: Object.entries(result).map(([name, side]) => ({ name: built(side), colour: COLOURS[name], points: Object.entries(side.samples).map(([count, rates]) => [Number(count), stretch(rates)]) })),
+    title: 'Tokens/s of all sessions over those of one, each with a rank-16 adapter of its own', from, x: 'sessions', log: true,
+    series: series.map(([name, base, colour]) => {
+      const { samples } = result[name].bases[base];
+      return { name: `${base}, ${built(result[name])}`, colour, points: Object.entries(samples).map(([count, rates]) => [Number(count), stretch(rates.map((rate, round) => rate / samples[1][round]))]) };
+    }),
   });
 }
 

@@ -79,10 +79,11 @@ function adapters(result) {
 }
 
 function batch(result) {
+  const sides = Object.values(result).flatMap(({ build, node, bases }) => Object.entries(bases).map(([base, { rows }]) => ({ head: `${base}, ${build}, Node ${node.split('.')[0]}`, rows })));
   return [
-    '### Several sessions at once on SmolLM2-135M-Instruct Q4_1, each with a rank-16 adapter of its own', '',
-    ...table(['sessions', ...Object.values(result).flatMap(({ build, node }) => [`${build}, Node ${node.split('.')[0]}: tokens/s of all`, '±', 'over one'])], result.simd.rows.map(({ count }, i) => [
-      count, ...Object.values(result).flatMap(({ rows }) => [fixed(rows[i].perSecond, 1), percent(rows[i].spread), times(rows[i].beside.median)]),
+    '### Several sessions at once on SmolLM2-135M-Instruct, each with a rank-16 adapter of its own: tokens/s of all', '',
+    ...table(['sessions', ...sides.flatMap(({ head }) => [head, 'over one'])], sides[0].rows.map(({ count }, i) => [
+      count, ...sides.flatMap(({ rows }) => [`${fixed(rows[i].perSecond, 1)} ± ${percent(rows[i].spread)}`, times(rows[i].beside.median)]),
     ])),
   ];
 }
