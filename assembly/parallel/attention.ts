@@ -2,6 +2,7 @@
 import { attention as attentionHere, scratchBytes, VECTORS } from '../attention/attention';
 import { THREADS } from '../simd/features';
 import { args, fork, partsOf, shared } from './control';
+import { begin, bytes } from './ranges';
 import { ATTENTION } from './tasks';
 
 /** Multiply-adds from which a region pays. */
@@ -42,9 +43,9 @@ export function attention(y: usize, ldy: i32, q: usize, ldq: i32, table: usize, 
 export function attentionPart(part: i32, parts: i32, thread: i32): void {
   const a = args();
   const ldy = load<i32>(a, 4), ldq = load<i32>(a, 12), position = load<i32>(a, 20), rows = load<i32>(a, 24), heads = load<i32>(a, 28), kvHeads = load<i32>(a, 32), headDim = load<i32>(a, 36);
-  const group = heads / kvHeads, step = max<i32>(1, VECTORS / group), units = (rows + step - 1) / step, runs = load<i32>(a, 64);
+  const group = heads / kvHeads, step = max<i32>(1, VECTORS / group), runs = load<i32>(a, 64);
   const head = load<i32>(a, 60) + part / runs, run = part % runs;
-  const row = min(rows, units * run / runs * step), end = min(rows, units * (run + 1) / runs * step);
-  attentionHere(load<usize>(a) + ((<usize>row * <usize>ldy) << 2), ldy, load<usize>(a, 8) + ((<usize>row * <usize>ldq) << 2), ldq, load<usize>(a, 16), position + row, end - row, heads, kvHeads,
+  const row = begin(run, runs, rows, step), end = begin(run + 1, runs, rows, step);
+  attentionHere(load<usize>(a) + bytes(row, ldy), ldy, load<usize>(a, 8) + bytes(row, ldq), ldq, load<usize>(a, 16), position + row, end - row, heads, kvHeads,
     headDim, load<f32>(a, 40), load<f32>(a, 44), load<i32>(a, 48), load<i32>(a, 52), load<usize>(a, 56) + <usize>thread * scratchBytes(headDim), head, head + 1);
 }

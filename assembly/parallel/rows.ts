@@ -5,6 +5,7 @@ import { layerNorm as layerNormHere, rmsNorm as rmsNormHere } from '../norm/norm
 import { ACTIVATION_BYTES, quantizeRows as quantizeRowsHere } from '../quant/activation';
 import { THREADS } from '../simd/features';
 import { args, fork, partsOf, shared } from './control';
+import { begin, bytes } from './ranges';
 import { ACTIVATE, ADD, GATE, LAYER_NORM, QUANTIZE, RMS_NORM, ROPE } from './tasks';
 
 /** Elements from which a region pays: copied and added, or with an exponential each. */
@@ -13,21 +14,6 @@ const LEAST_EXP: i64 = 4096;
 
 /** Elementwise kernels are cut at multiples of a cache line, 16 floats. */
 const LINE: i32 = 16;
-
-// @ts-ignore: decorator
-@inline function begin(part: i32, parts: i32, count: i32): i32 {
-  return <i32>(<i64>count * part / parts);
-}
-
-// @ts-ignore: decorator
-@inline function lineOf(part: i32, parts: i32, count: i32): i32 {
-  return min(count, begin(part, parts, (count + LINE - 1) / LINE) * LINE);
-}
-
-// @ts-ignore: decorator
-@inline function bytes(row: i32, ld: i32): usize {
-  return (<usize>row * <usize>ld) << 2;
-}
 
 export function quantizeRows(q: usize, x: usize, ldx: i32, m: i32, k: i32): void {
   if (!THREADS || m == 1 || !shared(<i64>m * k, LEAST)) return quantizeRowsHere(q, x, ldx, m, k);
@@ -42,8 +28,8 @@ export function quantizeRows(q: usize, x: usize, ldx: i32, m: i32, k: i32): void
 
 export function quantizePart(part: i32, parts: i32): void {
   const a = args();
-  const ldx = load<i32>(a, 8), m = load<i32>(a, 12), k = load<i32>(a, 16), row = begin(part, parts, m);
-  quantizeRowsHere(load<usize>(a) + <usize>row * <usize>(k >> 5) * ACTIVATION_BYTES, load<usize>(a, 4) + bytes(row, ldx), ldx, begin(part + 1, parts, m) - row, k);
+  const ldx = load<i32>(a, 8), m = load<i32>(a, 12), k = load<i32>(a, 16), row = begin(part, parts, m, 1);
+  quantizeRowsHere(load<usize>(a) + <usize>row * <usize>(k >> 5) * ACTIVATION_BYTES, load<usize>(a, 4) + bytes(row, ldx), ldx, begin(part + 1, parts, m, 1) - row, k);
 }
 
 export function rmsNorm(y: usize, x: usize, w: usize, m: i32, n: i32, eps: f32, offset: f32): void {
@@ -71,14 +57,14 @@ function normed(y: usize, x: usize, w: usize, b: usize, m: i32, n: i32, eps: f32
 
 export function rmsNormPart(part: i32, parts: i32): void {
   const a = args();
-  const m = load<i32>(a, 16), n = load<i32>(a, 20), row = begin(part, parts, m), at = bytes(row, n);
-  rmsNormHere(load<usize>(a) + at, load<usize>(a, 4) + at, load<usize>(a, 8), begin(part + 1, parts, m) - row, n, load<f32>(a, 24), load<f32>(a, 28));
+  const m = load<i32>(a, 16), n = load<i32>(a, 20), row = begin(part, parts, m, 1), at = bytes(row, n);
+  rmsNormHere(load<usize>(a) + at, load<usize>(a, 4) + at, load<usize>(a, 8), begin(part + 1, parts, m, 1) - row, n, load<f32>(a, 24), load<f32>(a, 28));
 }
 
 export function layerNormPart(part: i32, parts: i32): void {
   const a = args();
-  const m = load<i32>(a, 16), n = load<i32>(a, 20), row = begin(part, parts, m), at = bytes(row, n);
-  layerNormHere(load<usize>(a) + at, load<usize>(a, 4) + at, load<usize>(a, 8), load<usize>(a, 12), begin(part + 1, parts, m) - row, n, load<f32>(a, 24));
+  const m = load<i32>(a, 16), n = load<i32>(a, 20), row = begin(part, parts, m, 1), at = bytes(row, n);
+  layerNormHere(load<usize>(a) + at, load<usize>(a, 4) + at, load<usize>(a, 8), load<usize>(a, 12), begin(part + 1, parts, m, 1) - row, n, load<f32>(a, 24));
 }
 
 export function activate(y: usize, x: usize, count: i32, kind: i32): void {
@@ -108,20 +94,20 @@ function elementwise(y: usize, first: usize, second: usize, count: i32, kind: i3
 
 export function activatePart(part: i32, parts: i32): void {
   const a = args();
-  const from = lineOf(part, parts, load<i32>(a, 12)), at = <usize>from << 2;
-  activateHere(load<usize>(a) + at, load<usize>(a, 4) + at, lineOf(part + 1, parts, load<i32>(a, 12)) - from, load<i32>(a, 16));
+  const from = begin(part, parts, load<i32>(a, 12), LINE), at = <usize>from << 2;
+  activateHere(load<usize>(a) + at, load<usize>(a, 4) + at, begin(part + 1, parts, load<i32>(a, 12), LINE) - from, load<i32>(a, 16));
 }
 
 export function gatePart(part: i32, parts: i32): void {
   const a = args();
-  const from = lineOf(part, parts, load<i32>(a, 12)), at = <usize>from << 2;
-  gateHere(load<usize>(a) + at, load<usize>(a, 4) + at, load<usize>(a, 8) + at, lineOf(part + 1, parts, load<i32>(a, 12)) - from, load<i32>(a, 16));
+  const from = begin(part, parts, load<i32>(a, 12), LINE), at = <usize>from << 2;
+  gateHere(load<usize>(a) + at, load<usize>(a, 4) + at, load<usize>(a, 8) + at, begin(part + 1, parts, load<i32>(a, 12), LINE) - from, load<i32>(a, 16));
 }
 
 export function addPart(part: i32, parts: i32): void {
   const a = args();
-  const from = lineOf(part, parts, load<i32>(a, 12)), at = <usize>from << 2;
-  addHere(load<usize>(a) + at, load<usize>(a, 4) + at, load<usize>(a, 8) + at, lineOf(part + 1, parts, load<i32>(a, 12)) - from);
+  const from = begin(part, parts, load<i32>(a, 12), LINE), at = <usize>from << 2;
+  addHere(load<usize>(a) + at, load<usize>(a, 4) + at, load<usize>(a, 8) + at, begin(part + 1, parts, load<i32>(a, 12), LINE) - from);
 }
 
 export function rope(x: usize, ldx: i32, table: usize, rows: i32, heads: i32, headDim: i32, rotaryDim: i32): void {
@@ -139,6 +125,6 @@ export function rope(x: usize, ldx: i32, table: usize, rows: i32, heads: i32, he
 
 export function ropePart(part: i32, parts: i32): void {
   const a = args();
-  const ldx = load<i32>(a, 4), rows = load<i32>(a, 12), rotaryDim = load<i32>(a, 24), row = begin(part, parts, rows);
-  ropeHere(load<usize>(a) + bytes(row, ldx), ldx, load<usize>(a, 8) + bytes(row, rotaryDim), begin(part + 1, parts, rows) - row, load<i32>(a, 16), load<i32>(a, 20), rotaryDim);
+  const ldx = load<i32>(a, 4), rows = load<i32>(a, 12), rotaryDim = load<i32>(a, 24), row = begin(part, parts, rows, 1);
+  ropeHere(load<usize>(a) + bytes(row, ldx), ldx, load<usize>(a, 8) + bytes(row, rotaryDim), begin(part + 1, parts, rows, 1) - row, load<i32>(a, 16), load<i32>(a, 20), rotaryDim);
 }
