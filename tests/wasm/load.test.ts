@@ -163,7 +163,8 @@ test('products that go wrong only after the kernels are warm are found, too', as
   };
   const { build, why } = await withKernel('matmulQuantized', tired, () => backendOf());
   assert.is(build, 'simd'); // its test asks for no such product
-  for (const relaxed of ['relaxed', 'relaxed-dot']) assert.match(why[relaxed]!, /gave other bits once it was compiled for speed|matmulQuantized of Q\d_/);
+  assert.match(why['relaxed']!, /gave other bits once it was compiled for speed/);
+  assert.match(why['relaxed-dot']!, /gave other bits once it was compiled for speed|matmulQuantized of Q4_0, 1 row, expected/); // Node 20 computes its products wrongly from the start
 });
 
 test('a kernel that stops is a kernel that computes wrongly', async () => {
