@@ -1,60 +1,12 @@
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
-import { hostname, tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { isLorikeetError, type LorikeetError } from '../../src/errors.js';
-import { cacheSettings, findPulled } from '../../src/store/cache.js';
-import { pull, type PullOptions } from '../../src/store/hub.js';
+import { findPulled } from '../../src/store/cache.js';
+import { pull } from '../../src/store/hub.js';
 import { openFolder } from '../../src/store/index.js';
-import { HubServer, type Fault } from './hub-server.js';
-
-const error = async (run: () => unknown): Promise<LorikeetError> => {
-  try { await run(); } catch (e) { if (isLorikeetError(e)) return e; throw e; }
-  return assert.unreachable('no error') as never;
-};
-const code = async (run: () => unknown): Promise<string> => (await error(run)).code;
-const bytesOf = (length: number, seed: number): Uint8Array => Uint8Array.from({ length }, (_, i) => Math.imul(i + seed, 2654435761) >>> 24);
-const text = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
-const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
-
-const hub = new HubServer();
-const root = mkdtempSync(join(tmpdir(), 'lorikeet-pull-'));
-let cache = '';
-let count = 0;
-const A = 'a'.repeat(40);
-const B = 'b'.repeat(40);
-const weights = bytesOf(600_000, 1);
-const gguf = bytesOf(300_000, 2);
-const options = (more: PullOptions = {}): PullOptions => ({ cache, endpoint: hub.endpoint, token: '', patience: { firstWaitMs: 1, idleMs: 5000, retries: 3 }, ...more });
-const at = (...path: string[]): string => join(cache, ...path);
-/** Files of the cache, locks and all. */
-const files = (folder = cache): string[] => (existsSync(folder) ? readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => entry.name).sort() : []);
-const noLitter = (): void => assert.equal(files().filter((name) => /\.(?:part|lock|linked)\b/.test(name)), []);
-/** A fault of the first attempts at one file. */
-const onFile = (file: string, ...faults: Fault[]): void => { hub.fault = (path, attempt) => (path.endsWith(`/${file}`) ? faults[attempt] ?? null : null); };
-
-const MODEL = { 'config.json': text({ model_type: 'llama' }), 'generation_config.json': text({}), 'tokenizer.json': text({ a: 1 }), 'tokenizer_config.json': text({}), 'chat_template.jinja': Buffer.from('{{ x }}'),
-  'model.safetensors': weights, 'pytorch_model.bin': bytesOf(10, 3), 'README.md': Buffer.from('#'), 'onnx/model.onnx': bytesOf(10, 4), 'consolidated.safetensors': bytesOf(10, 5), '.gitattributes': Buffer.from('x') };
-
-const before = async (): Promise<void> => {
-  await hub.start();
-};
-const reset = (): void => {
-  hub.calm();
-  cache = join(root, String(count++));
-  for (const id of Object.keys(hub.repositories)) delete hub.repositories[id];
-  hub.repositories['someone/small'] = { commit: A, files: { ...MODEL } };
-  hub.repositories['someone/voice'] = { commit: B, files: { 'adapter_config.json': text({ r: 8 }), 'adapter_model.safetensors': bytesOf(5000, 6), 'README.md': Buffer.from('#'), 'adapter_model.bin': bytesOf(5, 1) } };
-  hub.repositories['someone/one-gguf'] = { commit: A, files: { 'model-Q4_1.gguf': gguf, 'README.md': Buffer.from('#') } };
-  hub.repositories['someone/many-gguf'] = { commit: A, files: { 'm-Q4_0.gguf': gguf, 'm-Q8_0.gguf': bytesOf(1000, 8), 'sub/m-Q8_0-x.gguf': bytesOf(1000, 9) } };
-  hub.plain['file.gguf'] = { bytes: gguf, etag: '"1"' };
-};
-const after = (): void => {
-  hub.stop();
-  rmSync(root, { recursive: true, force: true });
-};
+import { A, B, MODEL, after, at, before, bytesOf, cache, code, error, files, gguf, hub, noLitter, onFile, options, reset, root, sha256, text, weights } from './pulling.js';
 
 const repositories = suite('pulling from a hub');
 repositories.before(before);
@@ -332,93 +284,4 @@ repositories('a cache that can\'t be written', async () => {
   writeFileSync(join(root, 'file'), '');
   assert.is(await code(() => pull('someone/small', options({ cache: join(root, 'file', 'below') }))), 'pull/unwritable');
 });
-
-const addresses = suite('pulling from an address');
-addresses.before(before);
-addresses.before.each(reset);
-addresses.after(after);
-
-addresses('a file, and again: only asked whether it changed', async () => {
-  const url = `${hub.endpoint}/files/plain/file.gguf?key=secret`;
-  const pulled = await pull(url, options());
-  assert.ok(pulled.path.endsWith('file.gguf'));
-  assert.ok(readFileSync(pulled.path).equals(gguf));
-  assert.is(pulled.files[0]!.verified, false);
-  assert.is(pulled.files[0]!.sha256, sha256(gguf));
-  assert.is(await findPulled(url, options()), pulled.path);
-  assert.is(await findPulled(`${hub.endpoint}/files/plain/other.gguf`, options()), null);
-  assert.is((await pull(url, options())).files[0]!.downloaded, 0);
-  const newer = bytesOf(200_000, 9);
-  hub.plain['file.gguf'] = { bytes: newer, etag: '"2"' };
-  assert.is((await pull(url, options())).files[0]!.downloaded, newer.length);
-  assert.ok(readFileSync(pulled.path).equals(newer));
-  noLitter();
-});
-
-addresses('resumes only the version that it began', async () => {
-  const url = `${hub.endpoint}/files/plain/file.gguf`;
-  onFile('file.gguf', { kind: 'cut', after: 100_000 });
-  const pulled = await pull(url, options());
-  assert.ok(readFileSync(pulled.path).equals(gguf));
-  assert.is(hub.seen.at(-1)!.ifRange, '"1"');
-  reset();
-  let changed = false;
-  hub.fault = (_, attempt) => {
-    if (attempt > 0 && !changed) hub.plain['file.gguf'] = { bytes: bytesOf(gguf.length + 7, 5), etag: '"2"' };
-    changed ||= attempt > 0;
-    return attempt === 0 ? { kind: 'cut', after: 100_000 } : null;
-  };
-  const other = await pull(url, options());
-  assert.ok(readFileSync(other.path).equals(bytesOf(gguf.length + 7, 5)), 'the new version, whole');
-  for (const file of [{ bytes: gguf }, { bytes: gguf, etag: 'W/"weak"' }]) {
-    reset();
-    hub.plain['file.gguf'] = file;
-    hub.fault = (_, attempt) => (attempt < 4 ? { kind: 'cut', after: 100_000 } : null);
-    assert.is(await code(() => pull(url, options({ patience: { firstWaitMs: 1, idleMs: 5000, retries: 2 } }))), 'pull/cut');
-    hub.calm();
-    assert.ok(readFileSync((await pull(url, options())).path).equals(gguf));
-    assert.is(hub.seen.at(-1)!.range, undefined, 'a new process begins anew where versions can\'t be told apart');
-  }
-});
-
-addresses('sizes unknown, dates for versions, a digest that is given', async () => {
-  const url = `${hub.endpoint}/files/plain/file.gguf`;
-  hub.plain['file.gguf'] = { bytes: gguf, unsized: true, modified: 'Wed, 21 Oct 2015 07:28:00 GMT' };
-  const pulled = await pull(url, options({ sha256: sha256(gguf) }));
-  assert.is(pulled.files[0]!.verified, true);
-  assert.is((await pull(url, options())).files[0]!.downloaded, 0, 'If-Modified-Since');
-  reset();
-  assert.is(await code(() => pull(url, options({ sha256: '1'.repeat(64) }))), 'pull/hash');
-  assert.is(await findPulled(url, options()), null);
-});
-
-addresses('refusals', async () => {
-  assert.is(await code(() => pull(`${hub.endpoint}/files/plain/nothing.gguf`, options())), 'pull/not-found');
-  hub.fault = () => ({ kind: 'body', body: '<!doctype html>', type: 'text/html; charset=utf-8' });
-  assert.is(await code(() => pull(`${hub.endpoint}/files/plain/file.gguf`, options())), 'pull/not-found');
-  hub.fault = () => ({ kind: 'status', status: 302, headers: { location: 'ftp://example.invalid/x' } });
-  assert.is(await code(() => pull(`${hub.endpoint}/files/plain/file.gguf`, options())), 'pull/redirect');
-  hub.fault = () => ({ kind: 'status', status: 302, headers: { location: '/files/plain/file.gguf' } });
-  assert.is(await code(() => pull(`${hub.endpoint}/files/plain/file.gguf`, options())), 'pull/redirect');
-  hub.calm();
-  assert.is(await code(() => pull(`${hub.endpoint}/files/plain/file.gguf`, options({ file: 'x' }))), 'pull/reference');
-  assert.is(await code(() => pull(`${hub.endpoint}/files/plain/file.gguf`, options({ sha256: 'abc' }))), 'pull/sha256');
-  assert.is(await code(() => pull('someone/small', options({ sha256: '1'.repeat(64) }))), 'pull/sha256');
-  for (const wrong of ['', '.', '..', '../x', 'a/..', 'a b/c', 'a/b@', 'a/b@c@d', '/abs', 'a//b', 'x/y@..', '-a/b', 'hf:', 'C:\\x', 'a/b@../c']) assert.is(await code(() => pull(wrong, options())), 'pull/reference', wrong);
-  assert.is(await code(() => pull('a/b/../c', options())), 'store/escape');
-  assert.is(await code(() => pull('a/b', options({ endpoint: 'nonsense' }))), 'pull/endpoint');
-  const { message } = await error(() => pull(`${hub.endpoint}/files/plain/nothing.gguf?key=secret`, options()));
-  assert.not.match(message, /secret/);
-});
-
-addresses('where the cache is', async () => {
-  const { env } = process;
-  process.env = { ...env, LORIKEET_CACHE: join(root, 'mine'), HF_ENDPOINT: 'https://mirror.invalid/', HF_TOKEN: 't' };
-  assert.equal(await cacheSettings(), { cache: join(root, 'mine'), endpoint: 'https://mirror.invalid', token: 't' });
-  process.env = { ...env, LORIKEET_CACHE: '', XDG_CACHE_HOME: join(root, 'xdg'), HF_ENDPOINT: '', HF_TOKEN: '' };
-  assert.equal(await cacheSettings(), { cache: join(root, 'xdg', 'lorikeet'), endpoint: 'https://huggingface.co', token: null });
-  process.env = env;
-});
-
 repositories.run();
-addresses.run();
