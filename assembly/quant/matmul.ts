@@ -1,4 +1,4 @@
-// y = init + x·Wᵀ for W in quantised panels (panels.ts) and x in blocks of 12 or 8 bits (activation.ts). A few rows read the panels as they lie (single.ts, double.ts); for more
+// y = init + x·Wᵀ for W in quantised panels (panels.ts) and x in blocks of 12 or 8 bits (activation.ts). A few rows read the panels as they lie (single.ts, double.ts, quadruple.ts); for more
 // of them a stretch of a panel at a time is decoded (decode.ts) and multiplied with all rows (tiles.ts). None of the driver's choices changes a bit of a
 // result: what is summed in which order stands in tiles.ts.
 import { decoded, lanes } from '../simd/block';
@@ -8,16 +8,21 @@ import { panelsAtOnce } from '../simd/panels-at-once';
 import { ACTIVATION_BYTES, ACTIVATION_STEP } from './activation';
 import { decode, unitsOf } from './decode';
 import { Bytes, Fifths, FifthsMinimum, Nibbles, NibblesMinimum, Pairs, SuperFifths, SuperNibbles } from './formats';
-import { doubleNibbles } from './double';
+import { doubleBytes, doubleNibbles } from './double';
+import { quadrupleNibbles } from './quadruple';
 import { singleBytes, singleNibbles, singlePairs } from './single';
 import { tile1x8, tile2x8, tile4x8 } from './tiles';
 
-/** Up to so many rows decoding in registers, for each row or two anew, beats decoding to memory (`scripts/bench/quant.mjs`). */
+/** Up to so many rows decoding in registers, anew for each one to four, beats decoding to memory (`scripts/bench/quant.mjs`): what lies outside the caches is read while it is multiplied. */
 // @ts-ignore: decorator
 @inline function fewOf(dtype: i32): i32 {
-  if (hasDouble(dtype)) return RELAXED ? 7 : 3;
-  return dtype == Q8_0 || (!RELAXED && dtype != Q6_K) ? 3 : 1;
+  if (dtype == Q8_0) return 12;
+  if (isNibbles(dtype)) return RELAXED ? 24 : 8;
+  return RELAXED || dtype == Q6_K ? 1 : 3;
 }
+
+/** Bytes of panels that stay in a second-level cache while one row after another goes through them. */
+const NEAR: i32 = 128 * 1024;
 
 /** Units decoded at a time: three superblocks, 13.5 KB of `decoded`. */
 const STRETCH: i32 = 24;
@@ -89,36 +94,57 @@ function fourPanels(y: usize, x: usize, w: usize, pitch: usize, init: usize, iNe
   }
 }
 
+/** Panels as they lie, so many that the rows after the first four, or fewer, find them near: those four read one stream from the first panel of the group to the last. */
 function fewRows(
   y: usize, ldy: usize, x: usize, ldx: usize, w: usize, pitch: usize, init: usize, ldi: usize, iNext: usize, m: i32, count: i32, blocks: i32, dtype: i32,
 ): void {
-  for (; count > 0; count -= 8) {
-    let i: usize = 0;
-    for (const pairs = hasDouble(dtype) && count >= 8 ? <usize>m & ~1 : 0; i < pairs; i += 2) double(y + i * ldy, ldy, x + i * ldx, ldx, w, blocks, init + i * ldi, ldi, dtype);
-    for (; i < <usize>m; i++) {
-      if (count >= 8) single(y + i * ldy, x + i * ldx, w, blocks, init + i * ldi, dtype);
-      else {
-        single(lanes(), x + i * ldx, w, blocks, init + i * ldi, dtype);
-        memory.copy(y + i * ldy, lanes(), <usize>count << 2);
+  const atOnce = max(1, NEAR / <i32>pitch) << 3;
+  for (; count > 0; count -= atOnce) {
+    for (let i = 0, rows = 0; i < m; i += rows) {
+      const here = min(count, atOnce);
+      rows = together(m - i, dtype);
+      let c = y + <usize>i * ldy, from = init + <usize>i * ldi, p = w;
+      const a = x + <usize>i * ldx;
+      for (let left = here; left > 0; left -= 8) {
+        if (left >= 8) some(rows, c, ldy, a, ldx, p, blocks, from, ldi, dtype);
+        else {
+          some(rows, lanes(), 32, a, ldx, p, blocks, from, ldi, dtype);
+          for (let j: usize = 0; j < <usize>rows; j++) memory.copy(c + j * ldy, lanes() + (j << 5), <usize>left << 2);
+        }
+        c += 32;
+        p += pitch;
+        from += iNext;
       }
     }
-    y += 32;
-    w += pitch;
-    init += iNext;
+    y += <usize>atOnce << 2;
+    w += <usize>(atOnce >> 3) * pitch;
+    init += <usize>(atOnce >> 3) * iNext;
   }
+}
+
+/** Rows that the next micro-kernel takes of those that are left. */
+// @ts-ignore: decorator
+@inline function together(left: i32, dtype: i32): i32 {
+  return RELAXED && left >= 4 && isNibbles(dtype) ? 4 : left >= 2 && (isNibbles(dtype) || dtype == Q8_0) ? 2 : 1;
 }
 
 // @ts-ignore: decorator
-@inline function hasDouble(dtype: i32): bool {
+@inline function isNibbles(dtype: i32): bool {
   return dtype == Q4_0 || dtype == Q4_1 || dtype == Q4_K;
 }
 
-function double(y: usize, ldy: usize, x: usize, ldx: usize, w: usize, blocks: i32, init: usize, ldi: usize, dtype: i32): void {
-  switch (dtype) {
-    case Q4_0: doubleNibbles<Nibbles>(y, ldy, x, ldx, w, blocks, init, ldi); break;
-    case Q4_1: doubleNibbles<NibblesMinimum>(y, ldy, x, ldx, w, blocks, init, ldi); break;
-    default: doubleNibbles<SuperNibbles>(y, ldy, x, ldx, w, blocks, init, ldi);
-  }
+function some(rows: i32, y: usize, ldy: usize, x: usize, ldx: usize, w: usize, blocks: i32, init: usize, ldi: usize, dtype: i32): void {
+  if (rows == 1) single(y, x, w, blocks, init, dtype);
+  else if (dtype == Q8_0) doubleBytes(y, ldy, x, ldx, w, blocks, init, ldi);
+  else if (dtype == Q4_0) nibbles<Nibbles>(rows, y, ldy, x, ldx, w, blocks, init, ldi);
+  else if (dtype == Q4_1) nibbles<NibblesMinimum>(rows, y, ldy, x, ldx, w, blocks, init, ldi);
+  else nibbles<SuperNibbles>(rows, y, ldy, x, ldx, w, blocks, init, ldi);
+}
+
+// @ts-ignore: decorator
+@inline function nibbles<F>(rows: i32, y: usize, ldy: usize, x: usize, ldx: usize, w: usize, blocks: i32, init: usize, ldi: usize): void {
+  if (RELAXED && rows == 4) quadrupleNibbles<F>(y, ldy, x, ldx, w, blocks, init, ldi);
+  else doubleNibbles<F>(y, ldy, x, ldx, w, blocks, init, ldi);
 }
 
 /** Inlined, so that each micro-kernel is called from two places and stays a function of its own: in one body they share registers badly. */

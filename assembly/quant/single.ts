@@ -24,6 +24,8 @@ const MASKS: usize = memory.data<i16>([
 
 /** The mask of what is cut out of nibbles. */
 export const NIBBLE_MASK: usize = RELAXED ? MASKS + 16 : MASKS;
+/** That of the lower of two bytes. */
+export const BYTE_MASK: usize = MASKS + 32;
 
 /** What the weights are too large by, negative: multiplied by the sums of the activations it is where the accumulators start. */
 const OFFSETS: usize = memory.data<i16>([
@@ -35,13 +37,16 @@ const OFFSETS: usize = memory.data<i16>([
   0, -32, 0, -32, 0, -32, 0, -32, // … and in c and d
 ], 16);
 
+/** That of Q8_0. */
+export const BYTE_OFFSET: usize = OFFSETS + 48;
+
 /** Q8_0: `blocks` panel blocks. */
 export function singleBytes(y: usize, x: usize, w: usize, blocks: i32, init: usize): void {
   let c0 = v128.load(init), c1 = v128.load(init, 16);
-  const low = v128.load(MASKS, 32);
+  const low = v128.load(BYTE_MASK);
   x += ACTIVATION_WIDE;
   for (const end = w + <usize>blocks * 272; w < end; w += 272) {
-    let a0 = i32x4.dot_i16x8_s(v128.load32_splat(x, WIDE_SUMS), v128.load(OFFSETS, 48)), a1 = a0;
+    let a0 = i32x4.dot_i16x8_s(v128.load32_splat(x, WIDE_SUMS), v128.load(BYTE_OFFSET)), a1 = a0;
     let p = w;
     for (const stop = x + 16; x < stop; x += 4) {
       const a = v128.load32_splat(x), b = v128.load32_splat(x, 16), c = v128.load32_splat(x, 32), d = v128.load32_splat(x, 48);

@@ -131,8 +131,8 @@ const products: Check[] = quantized.flatMap((type): Check[] => [
   {
     name: `matmulQuantized ${type.name}: rows, ragged outputs, init`,
     run(kernels) {
-      // 26 and 27 blocks (4 superblocks): more than are decoded at a time; 131 rows: more than are worked through all panels at a time
-      const shapes = [[1, 8, 1], [1, 1, 3], [2, 11, 2], [3, 16, 1], [4, 17, 2], [5, 8, 4], [6, 23, 1], [7, 40, 1], [8, 7, 2], [9, 72, 1], [64, 12, 1], [131, 9, 1], [1, 72, 5], [2, 8, 27], [5, 13, 26]] as const;
+      // 26 and 27 blocks (4 superblocks): more than are decoded at a time, 200 outputs of them more than few rows go through at a time; 131 rows: more than are worked through all panels at a time
+      const shapes = [[1, 8, 1], [1, 1, 3], [2, 11, 2], [3, 16, 1], [4, 17, 2], [5, 8, 4], [6, 23, 1], [7, 40, 1], [8, 7, 2], [9, 72, 1], [64, 12, 1], [131, 9, 1], [1, 72, 5], [2, 8, 27], [5, 13, 26], [7, 200, 27]] as const;
       for (const [m, n, blocks] of shapes) {
         const k = type.weights === 32 ? blocks * 32 : Math.ceil(blocks / 7) * 256;
         for (const form of ['none', 'bias', 'rows', 'itself'] as const) {
@@ -216,12 +216,12 @@ const products: Check[] = quantized.flatMap((type): Check[] => [
   {
     name: `matmulQuantized ${type.name}: a row's bits depend neither on the other rows nor on the split`,
     run(kernels) {
-      const m = 9, n = 43, k = 3 * type.weights;
+      const m = 26, n = 43, k = 3 * type.weights; // as many rows as no format takes for few
       const bench = open(kernels);
       const q = activations(bench, m, k), w = panels(bench, n, k, type), y = bench.bytes(m * n * 4), one = bench.bytes(m * n * 4);
       bench.prepare('matmulQuantized', y, n, q, w, 0, 0, m, n, k, type.code, 0, n);
       const whole = bench.read('simd', y, m * n, 'u32').join();
-      for (const rows of [1, 2, 3, 4, 5]) {
+      for (const rows of [1, 2, 3, 4, 5, 7, 13]) {
         for (const outputs of [8, 16, 40]) {
           for (let i = 0; i < m; i += rows) {
             for (let from = 0; from < n; from += outputs) {

@@ -1,0 +1,103 @@
+// Micro-kernels for four rows of activations of 8 bits on one panel as it lies, as those for two rows (double.ts). Of relaxed builds alone: in products of 16 bits the sums of four rows
+// and what they are multiplied with don't fit into 16 registers.
+//
+// First the lower digits of a block, then the upper ones: V8 puts all loads of a loop's body at its beginning, and of both there are too many to be held.
+import { madd } from '../simd/arithmetic';
+import { decoded } from '../simd/block';
+import { ACTIVATION_STEP } from './activation';
+import { NARROW_TOTAL } from './activation8';
+import { hasMinimum, isSuper } from './formats';
+import { dot, total } from './products';
+import { firstFour, hasSubnormals, lastFour, putRight, scalesQ4Q5 } from './scales';
+import { NIBBLE_MASK, scaleOfRow, startOfRow } from './single';
+
+/** Formats of nibbles without fifths: `blocks` panel blocks; y [4, 8], `ldy` bytes apart. */
+export function quadrupleNibbles<F>(y: usize, ldy: usize, x: usize, ldx: usize, w: usize, blocks: i32, init: usize, ldi: usize): void {
+  const dtype = changetype<F>(0).dtype, header: usize = isSuper(dtype) ? 128 : hasMinimum(dtype) ? 32 : 16;
+  begin(y, ldy, init, ldi);
+  const digits = v128.load(NIBBLE_MASK), ldx2 = ldx << 1, ldx3 = ldx2 + ldx, ldy2 = ldy << 1;
+  for (const end = w + <usize>blocks * (header + (isSuper(dtype) ? 1024 : 128)); w < end;) {
+    const panel = w;
+    let scales = decoded();
+    if (isSuper(dtype)) scalesQ4Q5(scales, 64, panel);
+    w += header;
+    for (const next = w + (isSuper(dtype) ? 1024 : 128); w < next; w += 128) {
+      let a0 = startOfRow(x, dtype), a1 = a0, b0 = startOfRow(x + ldx, dtype), b1 = b0, c0 = startOfRow(x + ldx2, dtype), c1 = c0, d0 = startOfRow(x + ldx3, dtype), d1 = d0;
+      let p = w, r = x;
+      for (const stop = r + 16; r < stop; r += 4) {
+        const w0 = v128.and(v128.load(p), digits), w1 = v128.and(v128.load(p, 16), digits);
+        const xa = v128.load32_splat(r);
+        a0 = dot(a0, xa, w0, dtype);
+        a1 = dot(a1, xa, w1, dtype);
+        const xb = v128.load32_splat(r + ldx);
+        b0 = dot(b0, xb, w0, dtype);
+        b1 = dot(b1, xb, w1, dtype);
+        const xc = v128.load32_splat(r + ldx2);
+        c0 = dot(c0, xc, w0, dtype);
+        c1 = dot(c1, xc, w1, dtype);
+        const xd = v128.load32_splat(r + ldx3);
+        d0 = dot(d0, xd, w0, dtype);
+        d1 = dot(d1, xd, w1, dtype);
+        p += 32;
+      }
+      p = w;
+      for (const stop = r + 16; r < stop; r += 4) {
+        const w0 = v128.and(i16x8.shr_u(v128.load(p), 4), digits), w1 = v128.and(i16x8.shr_u(v128.load(p, 16), 4), digits);
+        const xa = v128.load32_splat(r);
+        a0 = dot(a0, xa, w0, dtype);
+        a1 = dot(a1, xa, w1, dtype);
+        const xb = v128.load32_splat(r + ldx);
+        b0 = dot(b0, xb, w0, dtype);
+        b1 = dot(b1, xb, w1, dtype);
+        const xc = v128.load32_splat(r + ldx2);
+        c0 = dot(c0, xc, w0, dtype);
+        c1 = dot(c1, xc, w1, dtype);
+        const xd = v128.load32_splat(r + ldx3);
+        d0 = dot(d0, xd, w0, dtype);
+        d1 = dot(d1, xd, w1, dtype);
+        p += 32;
+      }
+      const s = v128.load(panel), l = v128.load(panel, 16);
+      let s0 = isSuper(dtype) ? v128.load(scales) : firstFour(s), s1 = isSuper(dtype) ? v128.load(scales, 16) : lastFour(s);
+      let l0 = isSuper(dtype) ? v128.load(scales, 32) : firstFour(l), l1 = isSuper(dtype) ? v128.load(scales, 48) : lastFour(l);
+      if (!isSuper(dtype) && hasSubnormals(s)) {
+        s0 = putRight(s0);
+        s1 = putRight(s1);
+      }
+      if (hasMinimum(dtype) && !isSuper(dtype) && hasSubnormals(l)) {
+        l0 = putRight(l0);
+        l1 = putRight(l1);
+      }
+      add<F>(y, x, a0, a1, s0, s1, l0, l1);
+      add<F>(y + ldy, x + ldx, b0, b1, s0, s1, l0, l1);
+      add<F>(y + ldy2, x + ldx2, c0, c1, s0, s1, l0, l1);
+      add<F>(y + ldy2 + ldy, x + ldx3, d0, d1, s0, s1, l0, l1);
+      scales += 64;
+      x += ACTIVATION_STEP;
+    }
+  }
+}
+
+/** The sums of blocks so far stand in y, since registers are short. */
+// @ts-ignore: decorator
+@inline function begin(y: usize, ldy: usize, init: usize, ldi: usize): void {
+  for (let i: usize = 0; i < 4; i++) {
+    v128.store(y, v128.load(init));
+    v128.store(y, v128.load(init, 16), 16);
+    y += ldy;
+    init += ldi;
+  }
+}
+
+// @ts-ignore: decorator
+@inline function add<F>(y: usize, x: usize, a0: v128, a1: v128, s0: v128, s1: v128, l0: v128, l1: v128): void {
+  const dtype = changetype<F>(0).dtype, d = scaleOfRow(x);
+  let c0 = madd(total(a0, dtype), f32x4.mul(s0, d), v128.load(y)), c1 = madd(total(a1, dtype), f32x4.mul(s1, d), v128.load(y, 16));
+  if (hasMinimum(dtype)) {
+    const all = v128.load32_splat(x, NARROW_TOTAL);
+    c0 = madd(l0, all, c0);
+    c1 = madd(l1, all, c1);
+  }
+  v128.store(y, c0);
+  v128.store(y, c1, 16);
+}
