@@ -11,7 +11,7 @@ import { NARROW_TOTAL } from './activation8';
 import { WIDE_SCALE, WIDE_SUMS, WIDE_TOTAL } from './activation12';
 import { hasMinimum, isSuper } from './formats';
 import { dot, total } from './products';
-import { firstFour, hasSubnormals, lastFour, putRight, scalesQ4Q5 } from './scales';
+import { firstFour, hasSubnormals, haveSubnormals, lastFour, putRight, scalesQ4Q5 } from './scales';
 import { BYTE_MASK, BYTE_OFFSET, NIBBLE_MASK, scaleOfRow, startOfRow } from './single';
 
 /** Formats of nibbles without fifths: `blocks` panel blocks. */
@@ -67,22 +67,19 @@ export function doubleNibbles<F>(y: usize, ldy: usize, x: usize, ldx: usize, w: 
           w += 32;
         }
       }
-      const h = v128.load(panel);
+      const h = v128.load(panel), l = v128.load(panel, 16);
       let s0 = isSuper(dtype) ? v128.load(scales) : firstFour(h), s1 = isSuper(dtype) ? v128.load(scales, 16) : lastFour(h);
-      if (!isSuper(dtype) && hasSubnormals(h)) {
+      let m0 = isSuper(dtype) ? v128.load(scales, 32) : firstFour(l), m1 = isSuper(dtype) ? v128.load(scales, 48) : lastFour(l);
+      if (!isSuper(dtype) && (hasMinimum(dtype) ? haveSubnormals(h, l) : hasSubnormals(h))) {
         s0 = putRight(s0);
         s1 = putRight(s1);
+        m0 = putRight(m0);
+        m1 = putRight(m1);
       }
       const d = scaleOfRow(x), e = scaleOfRow(x + ldx);
       let c0 = madd(total(a0, dtype), f32x4.mul(s0, d), v128.load(y)), c1 = madd(total(a1, dtype), f32x4.mul(s1, d), v128.load(y, 16));
       let e0 = madd(total(b0, dtype), f32x4.mul(s0, e), v128.load(z)), e1 = madd(total(b1, dtype), f32x4.mul(s1, e), v128.load(z, 16));
       if (hasMinimum(dtype)) {
-        const l = v128.load(panel, 16);
-        let m0 = isSuper(dtype) ? v128.load(scales, 32) : firstFour(l), m1 = isSuper(dtype) ? v128.load(scales, 48) : lastFour(l);
-        if (!isSuper(dtype) && hasSubnormals(l)) {
-          m0 = putRight(m0);
-          m1 = putRight(m1);
-        }
         const t = RELAXED ? v128.load32_splat(x, NARROW_TOTAL) : v128.load32_splat(x, WIDE_TOTAL), u = RELAXED ? v128.load32_splat(x + ldx, NARROW_TOTAL) : v128.load32_splat(x + ldx, WIDE_TOTAL);
         c0 = madd(m0, t, c0);
         c1 = madd(m1, t, c1);

@@ -8,7 +8,7 @@ import { ACTIVATION_STEP } from './activation';
 import { NARROW_TOTAL } from './activation8';
 import { hasMinimum, isSuper } from './formats';
 import { dot, total } from './products';
-import { firstFour, hasSubnormals, lastFour, putRight, scalesQ4Q5 } from './scales';
+import { firstFour, hasSubnormals, haveSubnormals, lastFour, putRight, scalesQ4Q5 } from './scales';
 import { NIBBLE_MASK, scaleOfRow, startOfRow } from './single';
 
 /** Formats of nibbles without fifths: `blocks` panel blocks; y [4, 8], `ldy` bytes apart. */
@@ -60,11 +60,9 @@ export function quadrupleNibbles<F>(y: usize, ldy: usize, x: usize, ldx: usize, 
       const s = v128.load(panel), l = v128.load(panel, 16);
       let s0 = isSuper(dtype) ? v128.load(scales) : firstFour(s), s1 = isSuper(dtype) ? v128.load(scales, 16) : lastFour(s);
       let l0 = isSuper(dtype) ? v128.load(scales, 32) : firstFour(l), l1 = isSuper(dtype) ? v128.load(scales, 48) : lastFour(l);
-      if (!isSuper(dtype) && hasSubnormals(s)) {
+      if (!isSuper(dtype) && (hasMinimum(dtype) ? haveSubnormals(s, l) : hasSubnormals(s))) {
         s0 = putRight(s0);
         s1 = putRight(s1);
-      }
-      if (hasMinimum(dtype) && !isSuper(dtype) && hasSubnormals(l)) {
         l0 = putRight(l0);
         l1 = putRight(l1);
       }

@@ -84,6 +84,12 @@ const HALVES: usize = memory.data<i16>([
   return !i16x8.all_true(exponents(h));
 }
 
+/** Or zeros, in either. */
+// @ts-ignore: decorator
+@inline export function haveSubnormals(h: v128, l: v128): bool {
+  return !i16x8.all_true(i16x8.min_u(exponents(h), exponents(l)));
+}
+
 /** Four of them, if some of the eight are subnormal. */
 // @ts-ignore: decorator
 @inline export function putRight(v: v128): v128 {

@@ -12,7 +12,7 @@ import { NARROW_SCALE, NARROW_TOTAL } from './activation8';
 import { WIDE_SCALE, WIDE_SUMS, WIDE_TOTAL } from './activation12';
 import { hasFifths, hasMinimum, isSuper } from './formats';
 import { dot, startOf, total } from './products';
-import { firstFour, hasSubnormals, lastFour, minimumAround, putRight, scalesQ4Q5, scalesQ6 } from './scales';
+import { firstFour, hasSubnormals, haveSubnormals, lastFour, minimumAround, putRight, scalesQ4Q5, scalesQ6 } from './scales';
 
 const MASKS: usize = memory.data<i16>([
   0x000f, 0x000f, 0x000f, 0x000f, 0x000f, 0x000f, 0x000f, 0x000f,
@@ -106,21 +106,19 @@ export function singleNibbles<F>(y: usize, x: usize, w: usize, blocks: i32, init
         }
         x -= 16;
       }
-      const d = scaleOfRow(x), h = v128.load(panel);
+      const d = scaleOfRow(x), h = v128.load(panel), l = v128.load(panel, 16);
       let s0 = isSuper(dtype) ? v128.load(scales) : firstFour(h), s1 = isSuper(dtype) ? v128.load(scales, 16) : lastFour(h);
-      if (!isSuper(dtype) && hasSubnormals(h)) {
+      let m0 = isSuper(dtype) ? v128.load(scales, 32) : firstFour(l), m1 = isSuper(dtype) ? v128.load(scales, 48) : lastFour(l);
+      if (!isSuper(dtype) && (hasMinimum(dtype) ? haveSubnormals(h, l) : hasSubnormals(h))) {
         s0 = putRight(s0);
         s1 = putRight(s1);
+        m0 = putRight(m0);
+        m1 = putRight(m1);
       }
       c0 = madd(total(a0, dtype), f32x4.mul(s0, d), c0);
       c1 = madd(total(a1, dtype), f32x4.mul(s1, d), c1);
       if (hasMinimum(dtype)) {
-        const all = RELAXED ? v128.load32_splat(x, NARROW_TOTAL) : v128.load32_splat(x, WIDE_TOTAL), l = v128.load(panel, 16);
-        let m0 = isSuper(dtype) ? v128.load(scales, 32) : firstFour(l), m1 = isSuper(dtype) ? v128.load(scales, 48) : lastFour(l);
-        if (!isSuper(dtype) && hasSubnormals(l)) {
-          m0 = putRight(m0);
-          m1 = putRight(m1);
-        }
+        const all = RELAXED ? v128.load32_splat(x, NARROW_TOTAL) : v128.load32_splat(x, WIDE_TOTAL);
         if (RELAXED && hasFifths(dtype)) {
           m0 = minimumAround(s0, m0);
           m1 = minimumAround(s1, m1);

@@ -1,4 +1,4 @@
-// Products with quantised weights beside those with f32, for 1, 2, 8 and 64 rows, in one process and in turn:
+// Products with quantised weights beside those with f32, for 1 to 64 rows, in one process and in turn:
 // `node scripts/bench/quant.mjs [rounds] [build]`, build one of simd, relaxed, relaxed-dot (on Node 20 with --experimental-wasm-relaxed-simd). The shapes are SmolLM2-135M's:
 // the seven matrices of a layer (hidden 576, intermediate 1536, keys and values 192), and the head of 49152 tokens. Superblocks of 256 weights don't divide 576: there it is 768.
 import { readFileSync } from 'node:fs';
@@ -15,9 +15,9 @@ const FORMATS = {
   Q5_K: { code: 9, weights: 256, bytes: 176, scales: [0, 2] },
   Q6_K: { code: 10, weights: 256, bytes: 210, scales: [208] },
 };
-const ROWS = [1, 2, 8, 64];
-/** So many copies of a layer in turn, that no second-level cache holds the weights. */
-const LAYERS = 4;
+const ROWS = [1, 2, 4, 8, 16, 64];
+/** So many copies of a layer in turn, that no cache holds the weights. */
+const LAYERS = 24;
 const rounds = Number(process.argv[2] ?? 15), build = process.argv[3] ?? 'simd';
 
 const memory = new WebAssembly.Memory({ initial: 8192, maximum: 65536 });
