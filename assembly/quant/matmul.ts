@@ -18,7 +18,7 @@ import { tile1x8, tile2x8, tile4x8 } from './tiles';
 @inline function fewOf(dtype: i32): i32 {
   if (dtype == Q8_0) return 12;
   if (isNibbles(dtype)) return RELAXED ? 24 : 8;
-  return RELAXED || dtype == Q6_K ? 1 : 3;
+  return RELAXED || dtype == Q6_K ? 2 : 3;
 }
 
 /** Bytes of panels that stay in a second-level cache while one row after another goes through them. */
