@@ -42,7 +42,7 @@ const ROWS = [
   ]),
   ...[['simd', 'plain simd'], ['best', 'best build']].map(([name, build]) => [`batch of 8 sessions with 8 different adapters, tokens/s over one session's, ${build}`,
     ({ batch }) => ['F32', 'Q8_0', 'Q4_1'].map((base) => atLeast(base, ...ratioCell(batch?.[name]?.bases[base].rows.find(({ count }) => count === 8)?.beside, 2)))]),
-  ['switch of a rank-16 adapter on all layers / rescale: the call and what the next token takes longer', ({ switching }) => [['switch', 50], ['rescale', 5]].map(([kind, limit]) => atMost(kind, switching?.narrow[kind].us, limit, { ...micros, error: switching?.narrow[kind].error }))],
+  ['switch of a rank-16 adapter on all layers / rescale: the call and what the next token takes longer', ({ switching }) => [['switch', 50], ['rescale', 5]].map(([kind, limit]) => atMost(kind, switching?.smollm2[kind].us, limit, { ...micros, error: switching?.smollm2[kind].error }))],
   ['resident memory over GGUF size, without KV', ({ starts }) => FORMATS.map((format) => atMost(format, starts && (starts[format].engines.ours.resident - starts[format].engines.ours.kv) / starts[format].bytes, 1.1))],
   ['cold start to the first token, file in the page cache: Node / Chromium', ({ starts, browser }) => [atMost('Node', starts?.Q4_1.engines.ours.ms, 600, seconds), atMost('Chromium', browser?.cold.Q4_1.ms, 1500, seconds)]],
 ];

@@ -45,7 +45,7 @@ async function besideWllama(chromium, format, text, quick) {
     simd: ours('simd', 1), best: ours('best', 1), 'simd, 2 threads': ours('simd', 2), 'best, 2 threads': ours('best', 2),
     ...Object.fromEntries(Object.entries(WLLAMA).flatMap(([name, version]) => [1, 2].map((threads) => [`${name}${threads === 2 ? ', 2 threads' : ''}`, () => chromium.open('wllama', { model, version, threads })]))),
   });
-  const samples = await answerInTurns(engines, text, { rounds: quick ? 1 : 2, prompt: SHORT, count: 16, every: (name) => (two(name) ? 2 : 1) });
+  const samples = await answerInTurns(engines, text, { rounds: quick ? 1 : 3, prompt: SHORT, count: 16, every: (name) => (two(name) && name.startsWith('wllama') ? 3 : 1) });
   for (const engine of Object.values(engines)) await engine.dispose();
   const peers = Object.keys(WLLAMA);
   return {
@@ -69,7 +69,7 @@ async function besideTransformers(chromium, text, quick) {
       ...Object.fromEntries(FORMATS.map((format) => [format, () => chromium.open('ours', { model: modelUrl(format), build: 'best', threads })])),
       ...Object.fromEntries(DTYPES.map((dtype) => [dtype, theirs(dtype, threads)])),
     });
-    const samples = await answerInTurns(engines, text, { rounds: quick || threads === 2 ? 1 : 3, prompt: PROMPT, count: quick ? 16 : 32 });
+    const samples = await answerInTurns(engines, text, { rounds: quick ? 1 : 3, prompt: PROMPT, count: quick ? 16 : 32 });
     for (const engine of Object.values(engines)) await engine.dispose();
     result[threads] = { prompt: PROMPT, missing, facts: factsOf(engines), rows: medians(samples, clock), beside: Object.fromEntries(FORMATS.map((format) => [format, beside(samples, format, DTYPES)])), samples };
   }

@@ -89,7 +89,7 @@ function batch(result) {
 }
 
 function switching(result) {
-  const names = { switch: 'another blend', rescale: 'another scale', nothing: 'nothing changed (the error of this measure)' };
+  const names = { switch: 'another adapter', reweigh: 'another weight of the same adapter', rescale: 'another scale', nothing: 'nothing changed (the error of this measure)' };
   const models = { smollm2: 'SmolLM2-135M-Instruct', narrow: 'its layers, a sixth as wide' };
   return [
     '### The first token after a change less a steady one, the KV cache kept, adapters of rank 16 on all linear layers', '',

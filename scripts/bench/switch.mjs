@@ -14,7 +14,7 @@ const PROMPT = 'Where is the treasure?';
 const PERIOD = 2;
 const LENGTH = 400;
 /** In turn within one answer, so that whatever else goes on falls on all of them. */
-const KINDS = ['switch', 'rescale', 'nothing'];
+const KINDS = ['switch', 'reweigh', 'rescale', 'nothing'];
 
 async function demoEngine() {
   const engine = await createEngine({ model: `${ROOT}models/tavern`, build: 'simd', threads: 1 });
@@ -39,7 +39,7 @@ async function withPair(engine, shape) {
 
 export async function switching({ quick }) {
   const rounds = quick ? 20 : 200;
-  const smollm2 = await changes(await withPair(await engineOf({ format: 'Q4_1' }, 'simd')), quick ? 1 : 6, rounds);
+  const smollm2 = await changes(await withPair(await engineOf({ format: 'Q4_1' }, 'simd')), quick ? 1 : 16, rounds);
   const narrow = await changes(await withPair(await narrowEngine(), NARROW), quick ? 4 : 20, rounds);
   return { smollm2, narrow };
 }
@@ -76,9 +76,12 @@ function summary({ first, steady, difference, call }) {
 async function everyToken(engine, kinds, length, { kv = 'keep', period = PERIOD } = {}) {
   let speaker = 0;
   let scale = 1;
+  let weight = 1;
   const change = {
     // Of the same rank on the same modules: a steady token costs the same under either.
-    switch: (session) => { speaker = 1 - speaker; session.adapters = { [CAST[speaker]]: 1 }; },
+    switch: (session) => { speaker = 1 - speaker; session.adapters = { [CAST[speaker]]: weight }; },
+    // The same call, but the factors stay those that the last token read.
+    reweigh: (session) => { weight = 1.5 - weight; session.adapters = { [CAST[speaker]]: weight }; },
     rescale: () => { scale = 1.5 - scale; engine.adapters.rescale(CAST[speaker], scale); },
     nothing: () => {},
   };
