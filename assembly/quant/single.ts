@@ -194,20 +194,25 @@ export function singlePairs(y: usize, x: usize, w: usize, blocks: i32, init: usi
   const digits = v128.load(MASKS, 16), bytes = v128.load(MASKS, 32), bits = v128.load(MASKS, 64);
   const scale = scaleOfRow(x);
   let s0 = RELAXED ? startOf(x, Q6_K, false) : i32x4.dot_i16x8_s(sumsOfHalves(x), v128.load(OFFSETS, 64));
-  let s1 = RELAXED ? startOf(x, Q6_K, true) : i32x4.dot_i16x8_s(sumsOfHalves(x), v128.load(OFFSETS, 80)), h0 = v128.load(p), h1 = v128.load(p, 32);
-  for (const end = x + 16; x < end; x += 4) {
+  let s1 = RELAXED ? startOf(x, Q6_K, true) : i32x4.dot_i16x8_s(sumsOfHalves(x), v128.load(OFFSETS, 80));
+  // From the last step to the first, so that a step shifts once: the uppermost two bits lie two too high, the next ones where they are wanted, the others two and four too low.
+  let h0 = v128.load(p), h1 = v128.load(p, 32), g0 = i16x8.shr_u(h0, 2), g1 = i16x8.shr_u(h1, 2);
+  p += 96;
+  for (let r = x + 12; r >= x; r -= 4) {
     const v = v128.load(p, 64);
-    const b = v128.or(v128.and(v, digits), v128.and(i16x8.shl(h0, 4), bits)), d = v128.or(v128.and(i16x8.shr_u(v, 4), digits), v128.and(i16x8.shl(h1, 4), bits));
+    const b = v128.or(v128.and(v, digits), v128.and(g0, bits)), d = v128.or(v128.and(i16x8.shr_u(v, 4), digits), v128.and(g1, bits));
     if (RELAXED) {
-      s0 = dot(s0, v128.load32_splat(x), b, Q6_K);
-      s1 = dot(s1, v128.load32_splat(x, 16), d, Q6_K);
+      s0 = dot(s0, v128.load32_splat(r), b, Q6_K);
+      s1 = dot(s1, v128.load32_splat(r, 16), d, Q6_K);
     } else {
-      s0 = dot(dot(s0, v128.load32_splat(x, 16), i16x8.shr_u(b, 8), Q6_K), v128.load32_splat(x), v128.and(b, bytes), Q6_K);
-      s1 = dot(dot(s1, v128.load32_splat(x, 48), i16x8.shr_u(d, 8), Q6_K), v128.load32_splat(x, 32), v128.and(d, bytes), Q6_K);
+      s0 = dot(dot(s0, v128.load32_splat(r, 16), i16x8.shr_u(b, 8), Q6_K), v128.load32_splat(r), v128.and(b, bytes), Q6_K);
+      s1 = dot(dot(s1, v128.load32_splat(r, 48), i16x8.shr_u(d, 8), Q6_K), v128.load32_splat(r, 32), v128.and(d, bytes), Q6_K);
     }
-    h0 = i16x8.shr_u(h0, 2);
-    h1 = i16x8.shr_u(h1, 2);
-    p += 32;
+    g0 = h0;
+    g1 = h1;
+    h0 = i16x8.shl(h0, 2);
+    h1 = i16x8.shl(h1, 2);
+    p -= 32;
   }
   const c = madd(total(s0, Q6_K), f32x4.mul(v128.load(scales), scale), v128.load(y));
   v128.store(y, madd(total(s1, Q6_K), f32x4.mul(v128.load(scales, 32), scale), c));
