@@ -7,21 +7,18 @@ import { decoded } from '../simd/block';
 import { Q8_0 } from '../simd/dtype';
 import { RELAXED } from '../simd/features';
 import { ACTIVATION_STEP, ACTIVATION_WIDE } from './activation';
-import { NARROW_TOTAL } from './activation8';
-import { WIDE_SCALE, WIDE_SUMS, WIDE_TOTAL } from './activation12';
+import { WIDE_SCALE, WIDE_SUMS } from './activation12';
 import { hasMinimum, isSuper } from './formats';
 import { dot, total } from './products';
 import { firstFour, hasSubnormals, haveSubnormals, lastFour, putRight, scalesQ4Q5 } from './scales';
-import { BYTE_MASK, BYTE_OFFSET, NIBBLE_MASK, scaleOfRow, startOfRow } from './single';
+import { BYTE_MASK, BYTE_OFFSET, NIBBLE_MASK, startOfRow } from './single';
+import { add, start } from './tiles';
 
 /** Formats of nibbles without fifths: `blocks` panel blocks. */
 export function doubleNibbles<F>(y: usize, ldy: usize, x: usize, ldx: usize, w: usize, blocks: i32, init: usize, ldi: usize): void {
   const dtype = changetype<F>(0).dtype, header: usize = isSuper(dtype) ? 128 : hasMinimum(dtype) ? 32 : 16;
-  const z = y + ldy;
-  v128.store(y, v128.load(init));
-  v128.store(y, v128.load(init, 16), 16);
-  v128.store(z, v128.load(init + ldi));
-  v128.store(z, v128.load(init + ldi, 16), 16);
+  start(y, init);
+  start(y + ldy, init + ldi);
   const digits = v128.load(NIBBLE_MASK);
   for (const end = w + <usize>blocks * (header + (isSuper(dtype) ? 1024 : 128)); w < end;) {
     const panel = w;
@@ -76,20 +73,8 @@ export function doubleNibbles<F>(y: usize, ldy: usize, x: usize, ldx: usize, w: 
         m0 = putRight(m0);
         m1 = putRight(m1);
       }
-      const d = scaleOfRow(x), e = scaleOfRow(x + ldx);
-      let c0 = madd(total(a0, dtype), f32x4.mul(s0, d), v128.load(y)), c1 = madd(total(a1, dtype), f32x4.mul(s1, d), v128.load(y, 16));
-      let e0 = madd(total(b0, dtype), f32x4.mul(s0, e), v128.load(z)), e1 = madd(total(b1, dtype), f32x4.mul(s1, e), v128.load(z, 16));
-      if (hasMinimum(dtype)) {
-        const t = RELAXED ? v128.load32_splat(x, NARROW_TOTAL) : v128.load32_splat(x, WIDE_TOTAL), u = RELAXED ? v128.load32_splat(x + ldx, NARROW_TOTAL) : v128.load32_splat(x + ldx, WIDE_TOTAL);
-        c0 = madd(m0, t, c0);
-        c1 = madd(m1, t, c1);
-        e0 = madd(m0, u, e0);
-        e1 = madd(m1, u, e1);
-      }
-      v128.store(y, c0);
-      v128.store(y, c1, 16);
-      v128.store(z, e0);
-      v128.store(z, e1, 16);
+      add<F>(y, x, a0, a1, s0, s1, m0, m1);
+      add<F>(y + ldy, x + ldx, b0, b1, s0, s1, m0, m1);
       scales += 64;
       x += ACTIVATION_STEP;
     }

@@ -2,19 +2,18 @@
 // and what they are multiplied with don't fit into 16 registers.
 //
 // First the lower digits of a block, then the upper ones: V8 puts all loads of a loop's body at its beginning, and of both there are too many to be held.
-import { madd } from '../simd/arithmetic';
 import { decoded } from '../simd/block';
 import { ACTIVATION_STEP } from './activation';
-import { NARROW_TOTAL } from './activation8';
 import { hasMinimum, isSuper } from './formats';
-import { dot, total } from './products';
+import { dot } from './products';
 import { firstFour, hasSubnormals, haveSubnormals, lastFour, putRight, scalesQ4Q5 } from './scales';
-import { NIBBLE_MASK, scaleOfRow, startOfRow } from './single';
+import { NIBBLE_MASK, startOfRow } from './single';
+import { add, start } from './tiles';
 
-/** Formats of nibbles without fifths: `blocks` panel blocks; y [4, 8], `ldy` bytes apart. */
+/** Formats of nibbles without fifths: `blocks` panel blocks; y [4, 8], `ldy` bytes apart, holds the sums of blocks so far. */
 export function quadrupleNibbles<F>(y: usize, ldy: usize, x: usize, ldx: usize, w: usize, blocks: i32, init: usize, ldi: usize): void {
   const dtype = changetype<F>(0).dtype, header: usize = isSuper(dtype) ? 128 : hasMinimum(dtype) ? 32 : 16;
-  begin(y, ldy, init, ldi);
+  for (let i: usize = 0; i < 4; i++) start(y + i * ldy, init + i * ldi);
   const digits = v128.load(NIBBLE_MASK), ldx2 = ldx << 1, ldx3 = ldx2 + ldx, ldy2 = ldy << 1;
   for (const end = w + <usize>blocks * (header + (isSuper(dtype) ? 1024 : 128)); w < end;) {
     const panel = w;
@@ -74,28 +73,4 @@ export function quadrupleNibbles<F>(y: usize, ldy: usize, x: usize, ldx: usize, 
       x += ACTIVATION_STEP;
     }
   }
-}
-
-/** The sums of blocks so far stand in y, since registers are short. */
-// @ts-ignore: decorator
-@inline function begin(y: usize, ldy: usize, init: usize, ldi: usize): void {
-  for (let i: usize = 0; i < 4; i++) {
-    v128.store(y, v128.load(init));
-    v128.store(y, v128.load(init, 16), 16);
-    y += ldy;
-    init += ldi;
-  }
-}
-
-// @ts-ignore: decorator
-@inline function add<F>(y: usize, x: usize, a0: v128, a1: v128, s0: v128, s1: v128, l0: v128, l1: v128): void {
-  const dtype = changetype<F>(0).dtype, d = scaleOfRow(x);
-  let c0 = madd(total(a0, dtype), f32x4.mul(s0, d), v128.load(y)), c1 = madd(total(a1, dtype), f32x4.mul(s1, d), v128.load(y, 16));
-  if (hasMinimum(dtype)) {
-    const all = v128.load32_splat(x, NARROW_TOTAL);
-    c0 = madd(l0, all, c0);
-    c1 = madd(l1, all, c1);
-  }
-  v128.store(y, c0);
-  v128.store(y, c1, 16);
 }

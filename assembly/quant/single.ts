@@ -142,7 +142,7 @@ export function singleNibbles<F>(y: usize, x: usize, w: usize, blocks: i32, init
 
 /** The scale of a block of activations, for formats other than Q8_0. */
 // @ts-ignore: decorator
-@inline export function scaleOfRow(x: usize): v128 {
+@inline function scaleOfRow(x: usize): v128 {
   return RELAXED ? v128.load32_splat(x, NARROW_SCALE) : v128.load32_splat(x, WIDE_SCALE);
 }
 

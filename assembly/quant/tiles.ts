@@ -51,8 +51,9 @@ export function tile4x8<F>(c: usize, ldc: usize, x: usize, ldx: usize, units: us
   }
 }
 
+/** The sums of a row begin in c, as a copy of init. */
 // @ts-ignore: decorator
-@inline function start(c: usize, init: usize): void {
+@inline export function start(c: usize, init: usize): void {
   v128.store(c, v128.load(init));
   v128.store(c, v128.load(init, 16), 16);
 }
@@ -125,7 +126,7 @@ export function tile4x8<F>(c: usize, ldc: usize, x: usize, ldx: usize, units: us
 
 /** The sums of one block of one row into c; s and l are the block's scales and minimums. */
 // @ts-ignore: decorator
-@inline function add<F>(c: usize, x: usize, a0: v128, a1: v128, s0: v128, s1: v128, l0: v128, l1: v128): void {
+@inline export function add<F>(c: usize, x: usize, a0: v128, a1: v128, s0: v128, s1: v128, l0: v128, l1: v128): void {
   const dtype = changetype<F>(0).dtype;
   const d = isWide(dtype) ? v128.load32_splat(x, WIDE_SCALE) : v128.load32_splat(x, NARROW_SCALE);
   let c0 = madd(total(a0, dtype), f32x4.mul(s0, d), v128.load(c));

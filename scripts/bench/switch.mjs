@@ -1,4 +1,4 @@
-// What changes cost a conversation: another blend, another scale, with adapters of rank 16 on all linear layers. On SmolLM2-135M-Instruct, and on a model with as many layers and modules of a sixth of its width,
+// What changes cost a conversation: another adapter, another weight of the same one, another scale, with adapters of rank 16 on all linear layers. On SmolLM2-135M-Instruct, and on a model with as many layers and modules of a sixth of its width,
 // since what a change does goes by modules, not by their width, and beside tokens so short microseconds show. And how fast the demo speaks with 0, 1, 2 and 5 adapters.
 import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
