@@ -5,12 +5,13 @@
 import { madd } from '../simd/arithmetic';
 import { decoded } from '../simd/block';
 import { Q8_0 } from '../simd/dtype';
+import { firstFour, hasSubnormals, haveSubnormals, lastFour, putRight } from '../simd/f16';
 import { RELAXED } from '../simd/features';
 import { ACTIVATION_STEP, ACTIVATION_WIDE } from './activation';
 import { WIDE_SCALE, WIDE_SUMS } from './activation12';
 import { hasMinimum, isSuper } from './formats';
 import { dot, total } from './products';
-import { firstFour, hasSubnormals, haveSubnormals, lastFour, putRight, scalesQ4Q5 } from './scales';
+import { scalesQ4Q5 } from './scales';
 import { BYTE_MASK, BYTE_OFFSET, NIBBLE_MASK, startOfRow } from './single';
 import { add, start } from './tiles';
 

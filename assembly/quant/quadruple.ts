@@ -3,10 +3,11 @@
 //
 // First the lower digits of a block, then the upper ones: V8 puts all loads of a loop's body at its beginning, and of both there are too many to be held.
 import { decoded } from '../simd/block';
+import { firstFour, hasSubnormals, haveSubnormals, lastFour, putRight } from '../simd/f16';
 import { ACTIVATION_STEP } from './activation';
 import { hasMinimum, isSuper } from './formats';
 import { dot } from './products';
-import { firstFour, hasSubnormals, haveSubnormals, lastFour, putRight, scalesQ4Q5 } from './scales';
+import { scalesQ4Q5 } from './scales';
 import { NIBBLE_MASK, startOfRow } from './single';
 import { add, start } from './tiles';
 

@@ -6,13 +6,14 @@
 import { madd } from '../simd/arithmetic';
 import { decoded } from '../simd/block';
 import { Q6_K, Q8_0 } from '../simd/dtype';
+import { firstFour, hasSubnormals, haveSubnormals, lastFour, putRight } from '../simd/f16';
 import { RELAXED } from '../simd/features';
 import { ACTIVATION_STEP, ACTIVATION_WIDE } from './activation';
 import { NARROW_SCALE, NARROW_TOTAL } from './activation8';
 import { WIDE_SCALE, WIDE_SUMS, WIDE_TOTAL } from './activation12';
 import { hasFifths, hasMinimum, isSuper } from './formats';
 import { dot, startOf, total } from './products';
-import { firstFour, hasSubnormals, haveSubnormals, lastFour, minimumAround, putRight, scalesQ4Q5, scalesQ6 } from './scales';
+import { minimumAround, scalesQ4Q5, scalesQ6 } from './scales';
 
 const MASKS: usize = memory.data<i16>([
   0x000f, 0x000f, 0x000f, 0x000f, 0x000f, 0x000f, 0x000f, 0x000f,

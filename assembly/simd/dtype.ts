@@ -11,7 +11,7 @@
 // Hence min(v, 2v - 2^-14) on magnitudes. Infinities and NaN come out as finite numbers of 2^16 and above: loading
 // refuses them (`allFinite`), and `widen`, which has time for it, keeps them.
 
-import { exponents, firstFour, hasSubnormals, lastFour } from '../quant/scales';
+import { exponents, firstFour, hasSubnormals, lastFour } from './f16';
 
 export const F32: i32 = 0;
 export const BF16: i32 = 1;
